@@ -1,0 +1,1 @@
+"""The node: JSON-RPC over WebSocket, subscriptions, gap fill."""

@@ -1,0 +1,1 @@
+"""The embedded chain: anvil with the real DEX contracts, and traders."""

@@ -1,0 +1,1 @@
+"""Protocol families: discovery, state loading, events, calldata."""

@@ -1,0 +1,1 @@
+"""Keys, plans, nonces, submission, receipts, risk limits."""

@@ -1,0 +1,1 @@
+"""What the engine shows: counters, the live screen, the summary."""
