@@ -88,6 +88,7 @@ def parse(bytes frame not None):
             "parent_hash": _bytes(head.parent_hash, 32),
             "base_fee": head.base_fee,
             "gas_limit": head.gas_limit,
+            "logs_bloom": _bytes(head.logs_bloom, 256) if head.has_bloom else None,
         }
     return None
 

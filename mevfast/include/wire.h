@@ -28,6 +28,7 @@ enum {
     WIRE_TIMESTAMP = 1 << 12,
     WIRE_GAS_LIMIT = 1 << 13,
     WIRE_BASE_FEE = 1 << 14,  /* optional: absent or null before EIP-1559 */
+    WIRE_LOGS_BLOOM = 1 << 15, /* optional: pending heads have none */
 
     WIRE_LOG_FIELDS = WIRE_ADDRESS | WIRE_TOPICS | WIRE_DATA | WIRE_BLOCK_NUMBER | WIRE_BLOCK_HASH
                     | WIRE_TX_HASH | WIRE_TX_INDEX | WIRE_LOG_INDEX,
@@ -123,6 +124,15 @@ static inline const char *wire_topics(const char *p, const char *end, log_event 
     return p + 1;
 }
 
+/* 256 bytes, or null where the node has none yet. */
+static inline const char *wire_bloom(const char *p, const char *end, head_event *head) {
+    const char *after = json_literal(p, end, "null", 4);
+    if (after) return after;
+    after = wire_fixed(p, end, head->logs_bloom, 256);
+    head->has_bloom = after != NULL;
+    return after;
+}
+
 /* Whole words into word[]; what is beyond them must be hex too, and is only marked. */
 static inline const char *wire_data(const char *p, const char *end, log_event *log) {
     const char *rest;
@@ -167,6 +177,7 @@ static inline int wire_field(const char *key, size_t n, const char *p, const cha
         return 0;
     case 9:
         WIRE_KEY("blockHash", WIRE_BLOCK_HASH, wire_fixed(p, end, log->block_hash, 32));
+        WIRE_KEY("logsBloom", WIRE_LOGS_BLOOM, wire_bloom(p, end, head));
         WIRE_KEY("timestamp", WIRE_TIMESTAMP, wire_quantity(p, end, UINT64_MAX, &head->timestamp));
         return 0;
     case 10:
@@ -224,7 +235,7 @@ static inline const char *wire_result(const char *p, const char *end, log_event 
         p = value;
     }
     if ((seen & WIRE_LOG_FIELDS) == WIRE_LOG_FIELDS && !(bad & (WIRE_LOG_FIELDS | WIRE_REMOVED))) *message = WIRE_LOG;
-    else if ((seen & WIRE_HEAD_FIELDS) == WIRE_HEAD_FIELDS && !(bad & (WIRE_HEAD_FIELDS | WIRE_BASE_FEE)))
+    else if ((seen & WIRE_HEAD_FIELDS) == WIRE_HEAD_FIELDS && !(bad & (WIRE_HEAD_FIELDS | WIRE_BASE_FEE | WIRE_LOGS_BLOOM)))
         *message = WIRE_HEAD;
     return p;
 }
