@@ -45,7 +45,7 @@ class Child:
         if threading.current_thread() is not threading.main_thread():
             raise DevnetError(f"{name}: expected to be started from the main thread")
         self.name = name
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         try:
             self.process = subprocess.Popen(
                 argv,
@@ -53,7 +53,7 @@ class Child:
                 stdout=stdout,
                 stderr=self._stderr,
                 process_group=0,
-                preexec_fn=_die_with_parent(os.getpid()),
+                preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 - one system call
             )
         except OSError as error:
             self._stderr.close()
