@@ -119,7 +119,7 @@ class _Asset:
 def deploy_market(node: Anvil) -> Market:
     """Deploys everything on an empty chain that mines on request; DevnetError on any revert."""
     deployer = DEV_ACCOUNTS[DEPLOYER_ACCOUNT].address
-    writer = Writer(node, deployer)
+    writer = Writer(node.client(), deployer)
     rich = 10**9 * WAD
     for index in (DEPLOYER_ACCOUNT, *TRADER_ACCOUNTS):
         node.rpc("anvil_setBalance", DEV_ACCOUNTS[index].address, hex(rich))

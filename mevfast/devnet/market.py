@@ -19,7 +19,7 @@ from mevfast.devnet import npm
 from mevfast.devnet.node import Anvil
 from mevfast.errors import DevnetError
 
-_SOURCES = ("contracts.py", "deploy.py", "market.py", "node.py", "npm.py")
+_SOURCES = ("contracts.py", "deploy.py", "http_rpc.py", "market.py", "node.py", "npm.py")
 _STATE, _MARKET = "state.json", "market.json"
 
 ENGINE_ACCOUNT = 0
