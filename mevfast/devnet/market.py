@@ -149,7 +149,8 @@ def state_folder() -> Path:
     return folder
 
 
-def prepared() -> tuple[Path, Market]:
-    """The state file for `Anvil(load_state=...)` and the market it holds."""
+def prepared() -> tuple[Path, Path, Market]:
+    """State file for `Anvil(load_state=...)`, market file, and the market they hold."""
     folder = state_folder()
-    return folder / _STATE, Market.from_json((folder / _MARKET).read_text())
+    market_file = folder / _MARKET
+    return folder / _STATE, market_file, Market.from_json(market_file.read_text())
