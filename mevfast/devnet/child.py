@@ -68,6 +68,12 @@ class Child:
         """Whether the process has not ended yet."""
         return self.process.poll() is None
 
+    def check(self) -> None:
+        """DevnetError with exit code and last words where the process ended by itself."""
+        code = self.process.poll()
+        if code is not None:
+            raise DevnetError(f"{self.name} ended by itself, exit code {code}: {self.last_words()}")
+
     def last_words(self, lines: int = 5) -> str:
         """The last lines of its standard error, joined by ` | `, for a one-line message."""
         self._stderr.seek(0)

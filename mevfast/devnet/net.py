@@ -4,7 +4,6 @@ async with Devnet(seed=7) as net:
     ...  net.ws_url, net.market, net.signer_key(0)
 """
 
-import sys
 from pathlib import Path
 from typing import Self
 
@@ -68,6 +67,12 @@ class Devnet:
         """Its published 32-byte key, in a buffer the caller may wipe."""
         return DEV_ACCOUNTS[index].key_bytes()
 
+    def check(self) -> None:
+        """DevnetError with its last words where the node or the traders ended by themselves."""
+        self.node.check()
+        if self._traders is not None:
+            self._traders.check()
+
     def start_traders(self) -> None:
         """Starts the traders, from the first decision of the seed; nothing if they run."""
         if not self.traders_running:
@@ -80,11 +85,8 @@ class Devnet:
     def stop_traders(self) -> None:
         """Stops the traders; what they sent last may still be mined."""
         if self._traders is not None:
-            words = self._traders.last_words()
             self._traders.close()
             self._traders = None
-            if words:
-                print(f"mevfast: {words}", file=sys.stderr, flush=True)
 
     def start(self) -> Self:
         """Starts the node, then the traders if wanted."""

@@ -169,6 +169,12 @@ class Anvil:
         """Whether the node process is alive."""
         return self._child is not None and self._child.running
 
+    def check(self) -> None:
+        """DevnetError with its last words where the node ended by itself, or never started."""
+        if self._child is None:
+            raise DevnetError("anvil is not running: expected start() first")
+        self._child.check()
+
     def _spawn(self) -> None:
         if self._child is not None:
             raise DevnetError("anvil runs already: expected stop() before another start()")
@@ -176,13 +182,9 @@ class Anvil:
 
     def _ready(self) -> bool:
         """Whether it answers with the expected chain id; DevnetError when it ended or differs."""
-        child = self._child
-        if child is None or not child.running:
-            words = child.last_words() if child else ""
-            code = child.process.returncode if child else None
-            raise DevnetError(f"anvil ended while starting, exit code {code}: {words}")
+        self.check()
         if self._client is None:
-            port = _listening_port(child.process.pid)
+            port = _listening_port(self.pid)
             if port is None:
                 return False
             self._client = HttpRpc(HOST, port)
