@@ -90,6 +90,16 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return int(module.run(_command_parser(name, module).parse_args(arguments[1:])))
 
 
+def _report_missing(error: ModuleNotFoundError) -> int:
+    """Tell a set-up that is not finished from a defect."""
+    name = error.name or str(error)
+    if name.startswith("mevfast.") and not name.startswith("mevfast._"):
+        return _report_bug(error)
+    what = "the compiled module" if name.startswith("mevfast.") else "the package"
+    _print_error(f"{what} {name} is missing; run `make build` and use .venv/bin/python")
+    return EXIT_USAGE
+
+
 def _report_bug(error: Exception) -> int:
     if os.environ.get("MEVFAST_DEBUG") == "1":
         traceback.print_exc()
@@ -110,7 +120,10 @@ def _print_error(message: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code. Errors are one line on standard error."""
     try:
-        code = _dispatch(sys.argv[1:] if arguments is None else arguments)
+        try:
+            code = _dispatch(sys.argv[1:] if arguments is None else arguments)
+        except SystemExit as finished:  # argparse, after --help or a wrong argument
+            code = int(finished.code or 0)
         sys.stdout.flush()  # a reader that went away is noticed here, not by the interpreter
     except MevfastError as error:
         _print_error(str(error))
@@ -121,6 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The interpreter flushes again as it ends: give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        return _report_missing(error)
     except Exception as error:
         return _report_bug(error)
     return code
