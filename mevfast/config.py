@@ -135,6 +135,8 @@ def _address(value: object) -> str:
         raise _RefusedError(f"{expected}, in quotes", "write it in quotes")
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
         raise _RefusedError(expected, "copy the whole address again from its source")
+    if not int(value, 16):
+        raise _RefusedError(expected, "the zero address is nobody's: write the real one")
     spelled = checksum_address(value)
     if value[2:] not in (spelled[2:], value[2:].lower(), value[2:].upper()):
         todo = "a digit or a letter's case is wrong: copy the address again from its source"
