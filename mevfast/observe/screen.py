@@ -128,13 +128,13 @@ def _figures(snapshot: Snapshot) -> RenderableType:
             Text(checks, bad),
         ),
         (
-            "sent / landed / reverted",
+            "sent/landed/reverted",
             f"{snapshot.sent:,} / {snapshot.landed:,} / {snapshot.reverted:,}",
-            "frame to send p50/p99/max",
+            "latency p50/p99/max",
             latency,
         ),
         (
-            "answered by the table",
+            "table hit rate",
             f"{snapshot.hit_rate:.1%}",
             "node calls",
             f"{snapshot.rpc_calls:,} ({snapshot.rpc_calls_per_block:.2f} a block)",
@@ -192,13 +192,16 @@ def _swaps(snapshot: Snapshot) -> RenderableType:
 
 def one_line(snapshot: Snapshot) -> str:
     """The screen as one line, for logs and pipes."""
-    return (
-        f"{snapshot.elapsed_s:.0f} s: block {snapshot.block}, {snapshot.events_applied:,} events, "
-        f"{snapshot.candidates:,} candidates, "
-        f"{snapshot.landed:,} of {snapshot.sent:,} sent landed, realised {format_eth(snapshot.realised_profit_wei)}, "
-        f"{snapshot.quote_mismatches:,} of {snapshot.quote_checks:,} quotes wrong, "
-        f"p50 {snapshot.latency_p50_us:,.0f} us"
+    parts = (
+        f"block {snapshot.block}",
+        f"{snapshot.events_applied:,} events",
+        f"{snapshot.candidates:,} candidates",
+        f"{snapshot.landed:,} of {snapshot.sent:,} sent landed",
+        f"realised {format_eth(snapshot.realised_profit_wei)}",
+        f"{snapshot.quote_mismatches:,} of {snapshot.quote_checks:,} quotes wrong",
+        f"p50 {snapshot.latency_p50_us:,.0f} us",
     )
+    return f"{snapshot.elapsed_s:.0f} s: {', '.join(parts)}"
 
 
 class LiveScreen:
@@ -293,12 +296,12 @@ def _was_it_right(report: Mapping[str, Any]) -> str:
             f"; before {explained:,} somebody else's swap came first in the same block, and "
             f"computing again on the state it left gives what was paid, again to the wei"
         )
-    text += f"; {unexplained or 'none'} is left unexplained."
+    text += f"; {f'{unexplained:,} are' if unexplained else 'none is'} left unexplained."
     wrong = report["quote_mismatches"]
     return (
         f"{text} The swaps of others tested the engine too: for "
         f"{_count(report['quote_checks'], 'swap')} it computed the outcome from the state before "
-        f"it, and {wrong or 'none'} came out otherwise."
+        f"it, and {f'{wrong:,}' if wrong else 'none'} came out otherwise."
     )
 
 
