@@ -162,12 +162,13 @@ _OUTCOME_STYLE = {
 
 
 def _trades(snapshot: Snapshot) -> RenderableType:
-    table = Table(box=None, expand=True, padding=(0, 1))
-    for name in ("block", "trade", "funded by"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, expand=True, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("block", no_wrap=True, min_width=5)
+    table.add_column("trade", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("funded by", no_wrap=True, min_width=10)
     for name in ("predicted", "realised"):
-        table.add_column(name, no_wrap=True, justify="right")
-    table.add_column("outcome", no_wrap=True)
+        table.add_column(name, no_wrap=True, justify="right", min_width=12)
+    table.add_column("outcome", no_wrap=True, min_width=11)
     for trade in snapshot.trades[:ROWS]:
         table.add_row(
             str(trade.block),
@@ -181,9 +182,12 @@ def _trades(snapshot: Snapshot) -> RenderableType:
 
 
 def _swaps(snapshot: Snapshot) -> RenderableType:
-    table = Table(box=None, expand=True, padding=(0, 1))
-    for name in ("block", "pool", "in", "out", "quote"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, expand=True, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("block", no_wrap=True, min_width=5)
+    table.add_column("pool", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("in", "out"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", justify="right")
+    table.add_column("quote", no_wrap=True, min_width=5)
     for swap in snapshot.swaps[:ROWS]:
         quote = Text("exact", "green") if swap.exact else Text("WRONG", "bold red")
         table.add_row(str(swap.block), swap.pool, swap.amount_in, swap.amount_out, quote)
