@@ -18,12 +18,10 @@ OP = {name: i for i, name in enumerate(re.findall(r"OP_(\w+)", OPS[1]))}
 def _library() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "harness.so"
-        subprocess.run(
-            ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-            + ["-fsanitize=undefined", "-fno-sanitize-recover=all", f"-I{INCLUDE}"]
-            + [str(HERE / "harness.c"), "-o", str(library)],
-            check=True,
-        )
+        command = "gcc -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC"
+        command += " -fsanitize=undefined -fno-sanitize-recover=all"
+        source = str(HERE / "harness.c")
+        subprocess.run([*command.split(), f"-I{INCLUDE}", source, "-o", str(library)], check=True)
         return ctypes.CDLL(str(library))
 
 
@@ -39,7 +37,7 @@ def call(op: str, x: int, y: int = 0, d: int = 0, flag: int = 0) -> tuple[int, i
 
 
 def step(
-    price: int, target: int, liquidity: int, remaining: int, fee_pips: int, exact_in: bool
+    price: int, target: int, liquidity: int, remaining: int, fee_pips: int, *, exact_in: bool
 ) -> tuple[int, tuple[int, ...]]:
     """(status, (price after, amount in, amount out, fee)) of compute_swap_step."""
     r = ctypes.create_string_buffer(128)

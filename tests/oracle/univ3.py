@@ -122,7 +122,7 @@ def next_price_from_output(price: int, liquidity: int, amount: int, zero_for_one
 
 
 def swap_step(
-    price: int, target: int, liquidity: int, remaining: int, fee_pips: int, exact_in: bool
+    price: int, target: int, liquidity: int, remaining: int, fee_pips: int, *, exact_in: bool
 ) -> tuple[int, int, int, int]:
     """(price after, amount in without fee, amount out, fee) of one stretch of one liquidity."""
     zero_for_one = price >= target
@@ -187,7 +187,7 @@ def swap(
         target = max(following_price, limit) if zero_for_one else min(following_price, limit)
         start = price
         price, amount_in, amount_out, fee = swap_step(
-            start, target, liquidity, remaining, fee_pips, exact_in
+            start, target, liquidity, remaining, fee_pips, exact_in=exact_in
         )
         remaining -= amount_in + fee if exact_in else amount_out
         calculated += amount_out if exact_in else amount_in + fee

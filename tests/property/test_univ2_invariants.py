@@ -100,6 +100,7 @@ def test_reserves_move_by_the_amounts(pair: Pair, amount: int) -> None:
         moved = [pool.fields()[name] - before[name] for name in ("reserve0", "reserve1")]
         assert moved[pair.token_in] == quote.amount_in
         assert moved[1 - pair.token_in] == -quote.amount_out
-        assert pool.marginal_price(pair.token_in) == quote.price_after or abs(
-            pool.marginal_price(pair.token_in) / quote.price_after - 1
-        ) < 1e-14
+        assert (
+            pool.marginal_price(pair.token_in) == quote.price_after
+            or abs(pool.marginal_price(pair.token_in) / quote.price_after - 1) < 1e-14
+        )
