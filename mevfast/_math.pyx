@@ -3,7 +3,7 @@
 Owns the conversion between Python integers and u256.h; pool formulas belong to the kernels.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from mevfast.u256 cimport (
     U256_DIVISION_BY_ZERO,
@@ -159,7 +159,7 @@ def get_tick_at_sqrt_ratio(sqrt_price_x96):
     ValueError outside [MIN_SQRT_RATIO, MAX_SQRT_RATIO).
     """
     cdef u256 price
-    cdef int tick = 0
+    cdef int32_t tick = 0
     u256_from_pyint(&price, sqrt_price_x96)
     if tick_math_get_tick(&tick, &price) != U256_OK:
         raise ValueError(

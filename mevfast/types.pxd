@@ -107,6 +107,8 @@ cdef extern from "event.h" nogil:
         uint8_t parent_hash[32]
         uint64_t base_fee
         uint64_t gas_limit
+        uint8_t has_bloom
+        uint8_t logs_bloom[256]
 
 
 cdef extern from "plan.h" nogil:

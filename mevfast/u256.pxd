@@ -5,7 +5,7 @@ through a long. Copy them, pass them, and do arithmetic with the functions below
 does not compile.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "u256.h" nogil:
@@ -77,7 +77,26 @@ cdef extern from "tick_math.h" nogil:
     enum:
         MIN_TICK
         MAX_TICK
+    const uint64_t MIN_SQRT_RATIO
+    const u256 MAX_SQRT_RATIO
 
+    int32_t tick_math_compress(int32_t tick, int32_t spacing) noexcept
     bint tick_math_price_in_range(const u256 *sqrt_price_x96) noexcept
-    int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int tick) noexcept
-    int tick_math_get_tick(int *tick, const u256 *sqrt_price_x96) noexcept
+    int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int32_t tick) noexcept
+    int tick_math_get_tick(int32_t *tick, const u256 *sqrt_price_x96) noexcept
+
+
+cdef extern from "sqrt_price_math.h" nogil:
+    enum:
+        FEE_DENOMINATOR
+
+    ctypedef struct swap_step:
+        u256 price
+        u256 amount_in
+        u256 amount_out
+        u256 fee_amount
+
+    int compute_swap_step(
+        swap_step *step, const u256 *price, const u256 *target, const u256 *liquidity,
+        const u256 *remaining, uint32_t fee_pips, int exact_in,
+    ) noexcept

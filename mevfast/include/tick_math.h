@@ -36,6 +36,12 @@ static const u128 TICK_FACTORS[20] = {
     TICK_FACTOR(0x00000000048a1703, 0x91f7dc42444e8fa2),
 };
 
+/* floor(tick / spacing), as TickBitmap compresses it; C alone would round towards zero. */
+static inline int32_t tick_math_compress(int32_t tick, int32_t spacing)
+{
+    return tick / spacing - (tick % spacing < 0);
+}
+
 /* floor(x * y / 2**128). */
 static inline u128 tick_math_mul_high(u128 x, u128 y)
 {
@@ -53,7 +59,7 @@ static inline int tick_math_price_in_range(const u256 *sqrt_price_x96)
 }
 
 /* getSqrtRatioAtTick; 0, or U256_OVERFLOW outside [MIN_TICK, MAX_TICK] (the contract's "T"). */
-static inline int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int tick)
+static inline int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int32_t tick)
 {
     if (tick < MIN_TICK || tick > MAX_TICK)
         return U256_OVERFLOW;
@@ -80,7 +86,7 @@ static inline int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int tick)
 
 /* getTickAtSqrtRatio: the greatest tick whose price is <= this one; 0, or U256_OVERFLOW where the
  * price is outside [MIN_SQRT_RATIO, MAX_SQRT_RATIO) (the contract's "R"). */
-static inline int tick_math_get_tick(int *tick, const u256 *sqrt_price_x96)
+static inline int tick_math_get_tick(int32_t *tick, const u256 *sqrt_price_x96)
 {
     if (!tick_math_price_in_range(sqrt_price_x96))
         return U256_OVERFLOW;
@@ -104,8 +110,8 @@ static inline int tick_math_get_tick(int *tick, const u256 *sqrt_price_x96)
     const i128 below = (i128)TICK_FACTOR(0x028f6481ab7f045a, 0x5af012a19d003aaa) >> 50;
     const i128 above = (i128)(TICK_FACTOR(0xdb2df09e81959a81, 0x455e260799a0632f) >> 50);
     i128 log_sqrt10001 = log_2 * per_log_2;
-    int low = (int)((log_sqrt10001 - below - 1) >> 78); /* floor(-x / 2**50) = -(x >> 50) - 1 */
-    int high = (int)((log_sqrt10001 + above) >> 78);
+    int32_t low = (int32_t)((log_sqrt10001 - below - 1) >> 78); /* floor(-x / 2**50) = -(x >> 50) - 1 */
+    int32_t high = (int32_t)((log_sqrt10001 + above) >> 78);
     if (low != high) {
         u256 at_high;
         if (tick_math_get_sqrt_ratio(&at_high, high) == U256_OK &&
