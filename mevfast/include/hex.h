@@ -1,5 +1,5 @@
 /* ASCII hex -> bytes and integers, either case: 32 digits a step with SSE2, which every x86-64 has,
- * eight digits a step (SWAR) for the rest and elsewhere.
+ * eight digits a step (SWAR) for the rest, and everywhere with HEX_PORTABLE or without SSE2.
  *
  * Every function reads exactly the characters it is told to, and says 0 where
  * one of them is no hex digit; what it wrote by then means nothing.
@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef __SSE2__
+#if defined(__SSE2__) && !defined(HEX_PORTABLE)
+#define HEX_SSE2 1
 #include <emmintrin.h>
 #endif
 
@@ -41,7 +42,7 @@ static inline uint32_t hex_eight(const char *p, uint64_t *bad) {
     return (uint32_t)(nibbles | nibbles >> 16);
 }
 
-#ifdef __SSE2__
+#ifdef HEX_SSE2
 /* Sixteen digits as eight 16-bit lanes of one byte each; *valid keeps 0xff where all were digits. */
 static inline __m128i hex_lanes(const char *p, __m128i *valid) {
     __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -58,7 +59,7 @@ static inline __m128i hex_lanes(const char *p, __m128i *valid) {
 
 /* Sixteen bytes from p[0..31]. */
 static inline void hex_thirty_two(uint8_t *out, const char *p, uint64_t *bad) {
-#ifdef __SSE2__
+#ifdef HEX_SSE2
     __m128i valid = _mm_set1_epi8(-1);
     __m128i first = hex_lanes(p, &valid), second = hex_lanes(p + 16, &valid);
     _mm_storeu_si128((__m128i *)(void *)out, _mm_packus_epi16(first, second));
@@ -83,12 +84,12 @@ static inline int hex_bytes(uint8_t *out, const char *p, size_t n_bytes) {
     return bad == 0;
 }
 
-/* A big-endian 32-byte word from 64 digits. */
+/* A big-endian 32-byte word from 64 digits; *out is left alone where they are none. */
 static inline int hex_word(u256 *out, const char *p) {
     uint64_t big_endian[4];
-    int ok = hex_bytes((uint8_t *)big_endian, p, 32);
+    if (!hex_bytes((uint8_t *)big_endian, p, 32)) return 0;
     for (int limb = 0; limb < 4; limb++) out->w[limb] = __builtin_bswap64(big_endian[3 - limb]);
-    return ok;
+    return 1;
 }
 
 /* The value of one digit, or -1. */
