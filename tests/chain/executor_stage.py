@@ -4,7 +4,8 @@ Holds no test. Quotes come from the protocols' own quoters on the chain, never f
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,16 @@ WETH_UNIT = 10**18
 TEST_SOURCES = Path(__file__).resolve().parents[2] / "contracts" / "test"
 
 
+def selector(signature: str) -> bytes:
+    """The four bytes that a call begins with."""
+    return bytes(keccak(text=signature)[:4])
+
+
 def calldata(signature: str, *arguments: object) -> bytes:
     """Call data from a signature without tuples inside, as `transfer(address,uint256)`."""
     inside = signature[signature.index("(") + 1 : -1]
     types = inside.split(",") if inside else []
-    return keccak(text=signature)[:4] + encode(types, arguments)
+    return selector(signature) + encode(types, arguments)
 
 
 def hop_word(pool: str, kind: int, zero_for_one: bool, fee_pips: int = 0) -> int:
@@ -57,6 +63,16 @@ def swap_data(token: str, amount: int, route: bytes = b"") -> bytes:
     return encode(["address", "uint256", "bytes"], [token, amount, route])
 
 
+@cache
+def props() -> dict[str, Contract]:
+    """The contracts of contracts/test, compiled once a session."""
+    sources = {path.name: path.read_text() for path in TEST_SOURCES.glob("*.sol")}
+    return {
+        name: Contract(name, tuple(parts["abi"]), bytes.fromhex(parts["bytecode"]))
+        for name, parts in compile_sources(sources)[1].items()
+    }
+
+
 @dataclass(frozen=True)
 class Cycle:
     """Pools to trade through in order; `symbols[i]` is the input of hop i."""
@@ -71,7 +87,6 @@ class Stage:
 
     node: Anvil
     market: Market
-    _props: dict[str, Contract] = field(default_factory=dict)
 
     # ---- transactions ----
 
@@ -117,18 +132,9 @@ class Stage:
 
     # ---- contracts ----
 
-    def prop(self, name: str) -> Contract:
-        """A contract of contracts/test, compiled on first use."""
-        if not self._props:
-            sources = {path.name: path.read_text() for path in TEST_SOURCES.glob("*.sol")}
-            for made, parts in compile_sources(sources)[1].items():
-                code = bytes.fromhex(parts["bytecode"])
-                self._props[made] = Contract(made, tuple(parts["abi"]), code)
-        return self._props[name]
-
     def create_prop(self, name: str) -> str:
         """Address of a new contract of contracts/test."""
-        return self.create(self.prop(name).bytecode)
+        return self.create(props()[name].bytecode)
 
     def executor(self, vault: str | None = None, aave: str | None = None) -> str:
         """A new executor of OWNER, with the market's lenders unless others are named."""
@@ -162,11 +168,9 @@ class Stage:
         """Output of an exact input, by the router or quoter of the pool's protocol."""
         if pool.kind == "uniswap_v3":
             token_out = pool.token1 if token_in == pool.token0 else pool.token0
-            head = keccak(text="quoteExactInputSingle((address,address,uint256,uint24,uint160))")
-            data = head[:4] + encode(
-                ["(address,address,uint256,uint24,uint160)"],
-                [(token_in, token_out, amount, pool.fee_pips, 0)],
-            )
+            types = "(address,address,uint256,uint24,uint160)"
+            order = (token_in, token_out, amount, pool.fee_pips, 0)
+            data = selector(f"quoteExactInputSingle({types})") + encode([types], [order])
             return int(decode(["uint256"], self.call(self.market.quoter, data)[:32])[0])
         reserves = self.read(pool.address, "getReserves()", ["uint112", "uint112"])
         if token_in != pool.token0:
@@ -182,7 +186,7 @@ class Stage:
             token_out = pool.token1 if zero_for_one else pool.token0
             types = "(address,address,uint24,address,uint256,uint256,uint256,uint160)"
             order = (token_in, token_out, pool.fee_pips, TRADER, FOREVER, amount, 0, 0)
-            data = keccak(text=f"exactInputSingle({types})")[:4] + encode([types], [order])
+            data = selector(f"exactInputSingle({types})") + encode([types], [order])
             self.send(self.market.factory(pool.factory).router, data, TRADER)
             return
         out = self.quote(pool, token_in, amount)
@@ -190,6 +194,17 @@ class Stage:
         amounts = (0, out) if zero_for_one else (out, 0)
         signature = "swap(uint256,uint256,address,bytes)"
         self.send(pool.address, calldata(signature, *amounts, TRADER, b""), TRADER)
+
+    def pair_with_weth(self, factory: int, token: str, weth_amount: int) -> str:
+        """A new pair of a V2 factory of the market: WETH with 10**12 of a mintable test token."""
+        weth = self.address("WETH")
+        maker = self.market.factories[factory].address
+        self.send(maker, calldata("createPair(address,address)", weth, token))
+        pair = str(self.read(maker, "getPair(address,address)", ["address"], weth, token))
+        self.give(weth, pair, weth_amount)
+        self.send(token, calldata("mint(address,uint256)", pair, 10**12))
+        self.send(pair, calldata("mint(address)", OWNER))
+        return pair
 
     # ---- cycles ----
 

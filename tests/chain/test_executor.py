@@ -13,7 +13,6 @@ from executor_stage import (
     BALANCER,
     DEPLOYER,
     FLASH_SWAP,
-    FOREVER,
     FUNDINGS,
     NOBODY,
     OWN,
@@ -323,23 +322,11 @@ def test_native_coins_that_were_forced_in_can_be_withdrawn(stage: Stage) -> None
 # ---- tokens that are not quite ERC-20 ----
 
 
-def quiet_pair(stage: Stage, factory: int, quiet: str, weth_amount: int) -> str:
-    """A real V2 pair of WETH with a token that returns nothing, 1,000,000 of it."""
-    weth = stage.address("WETH")
-    maker = stage.market.factories[factory].address
-    stage.send(maker, calldata("createPair(address,address)", weth, quiet))
-    pair = str(stage.read(maker, "getPair(address,address)", ["address"], weth, quiet))
-    stage.give(weth, pair, weth_amount)
-    stage.send(quiet, calldata("mint(address,uint256)", pair, 10**12))
-    stage.send(pair, calldata("mint(address)", OWNER))
-    return pair
-
-
 @pytest.mark.parametrize("funding", FUNDINGS)
 def test_tokens_that_return_nothing(stage: Stage, funding: int) -> None:
     """As start token too: an Aave loan of it needs an approval from zero, twice in a row."""
     quiet, weth = stage.create_prop("QuietToken"), stage.address("WETH")
-    pairs = [quiet_pair(stage, 0, quiet, 80 * WETH_UNIT), quiet_pair(stage, 1, quiet, 90 * WETH_UNIT)]
+    pairs = [stage.pair_with_weth(i, quiet, (80 + 10 * i) * WETH_UNIT) for i in range(2)]
     lender = stage.create_prop("QuietLender")
     stage.send(quiet, calldata("mint(address,uint256)", lender, 10**12))
     executor = stage.executor(vault=lender, aave=lender)
@@ -359,7 +346,8 @@ def test_tokens_that_return_nothing(stage: Stage, funding: int) -> None:
 def test_tokens_that_say_false_and_tokens_without_code(stage: Stage) -> None:
     executor = stage.executor()
     for token in (stage.create_prop("RefusingToken"), "0x" + "cd" * 20):
-        refused = reason(stage.refusal(executor, load("Executor").call("withdraw", token, 1, OWNER)))
+        data = load("Executor").call("withdraw", token, 1, OWNER)
+        refused = reason(stage.refusal(executor, data))
         assert refused == f"TransferFailed(token={token.lower()}, to={OWNER.lower()}, amount=1)"
 
 
@@ -371,4 +359,3 @@ def test_immutables_name_owner_and_lenders(stage: Stage) -> None:
     ]
     expected = [OWNER, stage.market.balancer_vault, stage.market.aave_pool]
     assert read == [address.lower() for address in expected]
-    assert FOREVER > int(stage.node.rpc("eth_blockNumber"), 16)
