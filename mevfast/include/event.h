@@ -48,6 +48,8 @@ typedef struct {
     uint8_t parent_hash[32];
     uint64_t base_fee;        /* wei; 0 where the header has none */
     uint64_t gas_limit;
+    uint8_t has_bloom;        /* logs_bloom was there */
+    uint8_t logs_bloom[256];  /* Yellow Paper 4.3.1; byte 0 holds bits 2047-2040 */
 } head_event;
 
 #endif

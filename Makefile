@@ -1,0 +1,75 @@
+# Each target sets up what it needs: .venv with the packages of constraints.txt, the compiled
+# modules in place, the embedded chain's parts in .cache. What is done already is not done again.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+
+MODE := $(if $(filter 1,$(MEVFAST_SANITIZE)),sanitize,$(if $(filter 1,$(MEVFAST_DEBUG)),debug,release))
+PACKAGES := $(VENV)/.packages
+BUILT := build/.$(MODE)
+SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-debug bench build lint chain clean
+.SILENT:
+.DELETE_ON_ERROR:
+
+help:
+	echo "make demo        run the engine on an embedded chain, live; ARGS='--seconds 30 --json'"
+	echo "make test        the whole suite; ARGS='-k name -x' go to pytest"
+	echo "make bench       time every stage from frame to signed transaction; ARGS=--json"
+	echo "make build       .venv and the compiled modules; MEVFAST_DEBUG=1 with bounds checks"
+	echo "make lint        ruff, mypy --strict, no Cython hint, no C warning, the layers"
+	echo "make test-debug  unit and property tests against a build with bounds checks"
+	echo "make clean       remove what was built, keep .venv and .cache"
+
+demo: $(BUILT) chain
+	$(PY) -m mevfast demo $(ARGS)
+
+test: $(BUILT) chain
+	$(PY) -m pytest $(ARGS)
+
+test-debug:
+	MEVFAST_DEBUG=1 $(MAKE) build
+	MEVFAST_DEBUG=1 $(PY) -m pytest tests/unit tests/property $(ARGS)
+
+bench: $(BUILT) chain
+	$(PY) -m mevfast bench $(ARGS)
+
+build: $(BUILT)
+
+lint: $(BUILT)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet . || { echo "to format: $(PY) -m ruff format ." >&2; exit 1; }
+	$(PY) -m mypy --strict mevfast $(wildcard contracts/build.py bench)
+	$(PY) -m pytest tests/source
+	$(PY) tests/source/build_warnings.py
+
+# One module checks by itself what is there; only what is missing is fetched.
+chain: $(PACKAGES)
+	tools/require node npm
+	$(PY) -m mevfast.devnet.npm
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -f mevfast/_*.c mevfast/_*.so mevfast/_*.html
+	find mevfast tests bench contracts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(PACKAGES): pyproject.toml constraints.txt tools/packages
+	PYTHON=$(PYTHON) tools/require python cc
+	echo "mevfast: installing Python packages into $(VENV) (once, about a minute)"
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) tools/packages | $(PY) -m pip install --quiet --disable-pip-version-check --no-input \
+		--constraint constraints.txt --requirement /dev/stdin
+	touch $@
+
+# Objects of another mode or of older flags are never reused: the stamp of one mode removes the others.
+$(BUILT): $(PACKAGES) $(SOURCES)
+	echo "mevfast: compiling the hot half ($(MODE) build)"
+	mkdir -p build
+	if [ ! -e $@ ]; then rm -f build/.release build/.debug build/.sanitize; force=1; fi; \
+	CYTHON_FORCE_REGEN=$${force:-0} $(PY) setup.py --quiet build_ext --inplace \
+		--parallel $$(nproc) $${force:+--force}
+	touch $@

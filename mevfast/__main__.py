@@ -1,0 +1,5 @@
+"""`python -m mevfast`."""
+
+from mevfast.cli import main
+
+raise SystemExit(main())

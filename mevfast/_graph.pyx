@@ -1,0 +1,404 @@
+"""The token graph and the edge scan that finds cycles.
+
+Pools are collapsed to token pairs, and each pair keeps its pools sorted by marginal log price in
+both directions. For a pool that moved, a scan through its two directions finds every cycle of 2
+to `max_hops` swaps through it whose marginal log prices sum above 0, then expands it to the
+parallel pools of each pair: the best pool at the margin need not be the best at size. Doubles
+screen here and decide nothing else. The margin left out is what `min_log_gain` says; log prices
+carry an error of about 1e-15 a hop, and no cycle that gains so little pays for its rounding.
+"""
+
+from libc.math cimport INFINITY, log
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+
+from mevfast._cache cimport SLOT_QUARANTINED, SLOT_STALE, Table, slot_body, table_view
+from mevfast._pool cimport pool_marginal_price
+from mevfast.types cimport pool_state
+
+cdef uint32_t NO_PAIR = 0xffffffff
+DROP_NAMES = (
+    "below_margin", "duplicate", "candidate_limit", "stale", "quarantined", "in_flight",
+    "incomplete_block", "refused_quote", "unprofitable", "no_price", "no_funding",
+    "below_minimum", "shares_pool", "plan_limit", "risk", "shadow",
+)
+
+cdef extern from "keccak.h" nogil:
+    void keccak256(uint8_t *out, const uint8_t *data, size_t n) noexcept
+
+
+cdef uint32_t pair_hash(uint32_t a, uint32_t b) noexcept nogil:
+    return <uint32_t>(((<uint64_t>a << 32 | b) * <uint64_t>0x9e3779b97f4a7c15) >> 32)
+
+
+cdef class Graph:
+    """The market as a graph over a Table's pools.
+
+    Args:
+        table: the reserve table; every pool put into it must be added here with `add_pool`.
+        start_tokens: addresses (20 bytes); cycles start and profit is counted in these, a cycle
+            through several of them in the one named first.
+        base_token: the gas token's wrapped form; gas and minimum profit are counted in it.
+    """
+
+    def __cinit__(self, Table table, list start_tokens, bytes base_token):
+        cdef uint32_t size = 1024
+        self.table = table
+        while size < 4 * table.t.capacity:
+            size *= 2
+        self.pair_mask = size - 1
+        self.pair_index = <uint32_t *>malloc(size * sizeof(uint32_t))
+        self.log_price[0] = <double *>calloc(table.t.capacity, sizeof(double))
+        self.log_price[1] = <double *>calloc(table.t.capacity, sizeof(double))
+        self.known = <uint8_t *>calloc(table.t.capacity, 1)
+        self.in_flight = <uint8_t *>calloc(table.t.capacity, 1)
+        self.bloom_bits = <uint16_t *>calloc(3 * table.t.capacity, sizeof(uint16_t))
+        self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
+        if (self.pair_index == NULL or self.log_price[0] == NULL or self.log_price[1] == NULL
+                or self.known == NULL or self.in_flight == NULL
+                or self.bloom_bits == NULL or self.found == NULL):
+            raise MemoryError(f"graph of {table.t.capacity} pools")
+        memset(self.pair_index, 0xff, size * sizeof(uint32_t))
+        self.max_hops = MAX_HOPS
+        for rank, address in enumerate(start_tokens):
+            self._grow(table.add_token(address))
+            self.nodes[<uint32_t>table.add_token(address)].start_rank = rank
+        self.base_token = table.add_token(base_token)
+        self._grow(self.base_token)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self.n_tokens):
+            free(self.nodes[i].edges)
+        for i in range(self.n_pairs):
+            free(self.pairs[i].forward)
+            free(self.pairs[i].backward)
+        free(self.nodes)
+        free(self.pairs)
+        free(self.token_bytes)
+        free(self.bloom_bits)
+        free(self.pair_index)
+        free(self.log_price[0])
+        free(self.log_price[1])
+        free(self.known)
+        free(self.in_flight)
+        free(self.found)
+
+    # ---- building ----
+
+    cdef int _grow(self, uint32_t token) except -1:
+        """Makes room for a token id."""
+        cdef uint32_t wanted = token + 1, i
+        if wanted <= self.n_tokens:
+            return 0
+        nodes = realloc(self.nodes, wanted * sizeof(token_node))
+        if nodes == NULL:
+            raise MemoryError(f"{wanted} tokens")
+        self.nodes = <token_node *>nodes
+        token_bytes = realloc(self.token_bytes, wanted * 20)
+        if token_bytes == NULL:
+            raise MemoryError(f"{wanted} tokens")
+        self.token_bytes = <uint8_t *>token_bytes
+        for i in range(self.n_tokens, wanted):
+            memset(&self.nodes[i], 0, sizeof(token_node))
+            self.nodes[i].start_rank = -1
+            memcpy(self.token_bytes + 20 * i, <const uint8_t *><bytes>self.table.token_addresses[i],
+                   20)
+        self.n_tokens = wanted
+        return 0
+
+    cdef int _link(self, uint32_t token, uint32_t other, uint32_t pair) except -1:
+        cdef token_node *node = &self.nodes[token]
+        cdef uint32_t at = 0
+        if node.n == node.cap:
+            node.cap = 8 if node.cap == 0 else 2 * node.cap
+            edges = realloc(node.edges, node.cap * sizeof(pair_edge))
+            if edges == NULL:
+                raise MemoryError(f"{node.cap} edges")
+            node.edges = <pair_edge *>edges
+        while at < node.n and node.edges[at].token < other:
+            at += 1
+        memmove(&node.edges[at + 1], &node.edges[at], (node.n - at) * sizeof(pair_edge))
+        node.edges[at].token = other
+        node.edges[at].pair = pair
+        node.n += 1
+        return 0
+
+    cdef uint32_t _pair(self, uint32_t a, uint32_t b) except? 0xffffffff:
+        """The pair of two tokens, a < b, made on first sight."""
+        cdef uint32_t pair = self.find_pair(a, b), i
+        if pair != NO_PAIR:
+            return pair
+        if self.n_pairs == self.cap_pairs:
+            self.cap_pairs = 64 if self.cap_pairs == 0 else 2 * self.cap_pairs
+            pairs = realloc(self.pairs, self.cap_pairs * sizeof(token_pair))
+            if pairs == NULL:
+                raise MemoryError(f"{self.cap_pairs} pairs")
+            self.pairs = <token_pair *>pairs
+        pair = self.n_pairs
+        memset(&self.pairs[pair], 0, sizeof(token_pair))
+        self.pairs[pair].a, self.pairs[pair].b = a, b
+        self.n_pairs += 1
+        i = pair_hash(a, b) & self.pair_mask
+        while self.pair_index[i] != NO_PAIR:
+            i = (i + 1) & self.pair_mask
+        self.pair_index[i] = pair
+        self._link(a, b, pair)
+        self._link(b, a, pair)
+        return pair
+
+    def add_pool(self, uint32_t slot):
+        """Adds the pool of a table slot, or takes note that its state was loaded again."""
+        cdef slot_body *body = &self.table.t.slots[slot].body
+        cdef uint32_t a = min(body.token0, body.token1), b = max(body.token0, body.token1)
+        cdef token_pair *pair
+        cdef uint8_t digest[32]
+        cdef uint32_t i
+        if slot >= self.table.t.n_slots:
+            raise IndexError(f"slot {slot}: the table holds {self.table.t.n_slots}")
+        if not self.known[slot]:
+            self._grow(b)
+            pair = &self.pairs[self._pair(a, b)]
+            if pair.n == pair.cap:
+                pair.cap = 4 if pair.cap == 0 else 2 * pair.cap
+                forward = realloc(pair.forward, pair.cap * sizeof(uint32_t))
+                if forward == NULL:
+                    raise MemoryError(f"{pair.cap} pools of a pair")
+                pair.forward = <uint32_t *>forward
+                backward = realloc(pair.backward, pair.cap * sizeof(uint32_t))
+                if backward == NULL:
+                    raise MemoryError(f"{pair.cap} pools of a pair")
+                pair.backward = <uint32_t *>backward
+            pair.forward[pair.n] = slot
+            pair.backward[pair.n] = slot
+            pair.n += 1
+            self.known[slot] = True
+            keccak256(digest, body.address, 20)
+            for i in range(3):
+                self.bloom_bits[3 * slot + i] = (digest[2 * i] << 8 | digest[2 * i + 1]) & 2047
+        self.refresh(slot)
+
+    def dropped(self):
+        """Candidates that went no further: reason -> count, reasons never met left out."""
+        return {name: self.drops[i] for i, name in enumerate(DROP_NAMES) if self.drops[i]}
+
+    # ---- keeping order ----
+
+    cdef uint32_t find_pair(self, uint32_t a, uint32_t b) noexcept nogil:
+        """The pair of two tokens, a < b, or NO_PAIR."""
+        cdef uint32_t i = pair_hash(a, b) & self.pair_mask
+        cdef uint32_t pair
+        while True:
+            pair = self.pair_index[i]
+            if pair == NO_PAIR or (self.pairs[pair].a == a and self.pairs[pair].b == b):
+                return pair
+            i = (i + 1) & self.pair_mask
+
+    cdef double price_of(self, uint32_t slot, uint32_t token_in) noexcept nogil:
+        """Log marginal price out per in of a pool for that token in."""
+        return self.log_price[self.table.t.slots[slot].body.token0 == token_in][slot]
+
+    cdef void sort_in(self, uint32_t *slots, uint32_t n, uint32_t slot,
+                      uint32_t token_in) noexcept nogil:
+        """Moves one slot to its place among its pair's, best price first, then lowest slot."""
+        cdef uint32_t i = 0
+        cdef double price = self.price_of(slot, token_in), other
+        while slots[i] != slot:
+            i += 1
+        memmove(&slots[i], &slots[i + 1], (n - i - 1) * sizeof(uint32_t))
+        i = n - 1
+        while i > 0:
+            other = self.price_of(slots[i - 1], token_in)
+            if other > price or (other == price and slots[i - 1] < slot):
+                break
+            slots[i] = slots[i - 1]
+            i -= 1
+        slots[i] = slot
+
+    cdef void refresh(self, uint32_t slot) noexcept nogil:
+        """Takes a pool's new prices over: to be called after its slot changed."""
+        cdef slot_body *body = &self.table.t.slots[slot].body
+        cdef pool_state state
+        cdef token_pair *pair
+        cdef uint32_t a = min(body.token0, body.token1), b = max(body.token0, body.token1), way
+        cdef double price
+        table_view(&self.table.t, slot, &state)
+        for way in range(2):
+            price = pool_marginal_price(&state, way)
+            self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
+        pair = &self.pairs[self.find_pair(a, b)]
+        self.sort_in(pair.forward, pair.n, slot, a)
+        self.sort_in(pair.backward, pair.n, slot, b)
+
+    cdef bint awaited(self, uint32_t slot) noexcept nogil:
+        """A log of the open block may still be on its way to this pool.
+
+        The head's logs bloom names every address with a log in its block (Yellow Paper 4.3.1):
+        three bits of 2,048 by the hash of the address. A pool that it does not name is settled,
+        one that it names is once a log of that block has been applied to it.
+        """
+        cdef uint16_t *bits = &self.bloom_bits[3 * slot]
+        cdef uint32_t i
+        if self.bloom == NULL or self.table.t.slots[slot].body.block >= self.bloom_block:
+            return False
+        for i in range(3):
+            if not self.bloom[255 - (bits[i] >> 3)] >> (bits[i] & 7) & 1:
+                return False
+        return True
+
+    # ---- the edge scan ----
+
+    cdef void begin(self) noexcept nogil:
+        """Forgets the candidates of the last call."""
+        self.n_found = 0
+        memset(self.seen, 0, sizeof(self.seen))
+
+    cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil:
+        """Best log price of a pair for token_in among its pools but `slot`."""
+        cdef token_pair *p = &self.pairs[pair]
+        cdef uint32_t *slots = p.forward if token_in == p.a else p.backward
+        cdef uint32_t first = 1 if slots[0] == slot else 0
+        return self.price_of(slots[first], token_in) if first < p.n else -INFINITY
+
+    cdef void collect(self, uint32_t slot) noexcept nogil:
+        """Finds every cycle of 2 to max_hops swaps through a pool that gains at the margin."""
+        cdef slot_body *body = &self.table.t.slots[slot].body
+        cdef uint32_t way
+        for way in range(2):
+            if self.log_price[way][slot] > -INFINITY:
+                if way == 1:
+                    self.scan(slot, body.token0, body.token1)
+                else:
+                    self.scan(slot, body.token1, body.token0)
+
+    cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil:
+        """Cycles whose first swap is x -> y in `slot`; the other swaps lead from y back to x."""
+        cdef uint32_t path[3]         # pairs after the first swap
+        cdef uint32_t pair, i, j, z, u
+        cdef token_node *from_y = &self.nodes[y]
+        cdef token_node *to_x = &self.nodes[x]
+        cdef double gain = self.price_of(slot, x), leg
+        path[0] = self.find_pair(min(x, y), max(x, y))
+        if gain + self.best_other(path[0], y, slot) > 0.0:
+            self.expand(slot, x, y, path, 1, gain)
+        if self.max_hops < 3:
+            return
+        for i in range(from_y.n):
+            z = from_y.edges[i].token
+            if z == x:
+                continue
+            leg = gain + self.best_other(from_y.edges[i].pair, y, slot)
+            if leg == -INFINITY:
+                continue
+            path[0] = from_y.edges[i].pair
+            pair = self.find_pair(min(z, x), max(z, x))
+            if pair != NO_PAIR and leg + self.best_other(pair, z, slot) > 0.0:
+                path[1] = pair
+                self.expand(slot, x, y, path, 2, gain)
+            if self.max_hops < 4:
+                continue
+            for j in range(to_x.n):
+                u = to_x.edges[j].token
+                if u == y or u == z:
+                    continue
+                pair = self.find_pair(min(z, u), max(z, u))
+                if pair != NO_PAIR and (leg + self.best_other(pair, z, slot)
+                                        + self.best_other(to_x.edges[j].pair, u, slot)) > 0.0:
+                    path[1] = pair
+                    path[2] = to_x.edges[j].pair
+                    self.expand(slot, x, y, path, 3, gain)
+
+    cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
+                     uint32_t n, double gain) noexcept nogil:
+        """Every choice of parallel pools along a path of pairs that gains at the margin."""
+        cdef hop_edge hop[MAX_HOPS]
+        cdef double so_far[MAX_HOPS + 1]
+        cdef double rest[MAX_HOPS + 1]     # the most that the pairs from here on can add
+        cdef uint32_t at[MAX_HOPS]         # which of the pair's pools is tried
+        cdef uint32_t token[MAX_HOPS + 1]
+        cdef uint32_t depth, chosen, i
+        cdef token_pair *p
+        cdef double price
+        token[0] = y
+        for i in range(n):
+            p = &self.pairs[path[i]]
+            token[i + 1] = p.b if token[i] == p.a else p.a
+        rest[n] = 0.0
+        for i in range(n, 0, -1):
+            rest[i - 1] = rest[i] + self.best_other(path[i - 1], token[i - 1], slot)
+        hop[0].slot, hop[0].token_in = slot, x
+        so_far[0] = gain
+        depth = 0
+        at[0] = 0
+        while True:
+            p = &self.pairs[path[depth]]
+            if at[depth] < p.n:
+                chosen = (p.forward if token[depth] == p.a else p.backward)[at[depth]]
+                price = self.price_of(chosen, token[depth])
+                at[depth] += 1
+                if so_far[depth] + price + rest[depth + 1] > 0.0:
+                    # one pool serves one pair, so only the first pool can come up again
+                    if chosen == slot:
+                        continue
+                    hop[depth + 1].slot, hop[depth + 1].token_in = chosen, token[depth]
+                    so_far[depth + 1] = so_far[depth] + price
+                    if depth + 1 == n:
+                        self.keep(hop, n + 1, so_far[n])
+                    else:
+                        depth += 1
+                        at[depth] = 0
+                    continue
+            if depth == 0:
+                return
+            depth -= 1
+
+    cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil:
+        """Turns a cycle to its start token and keeps it, or counts why not."""
+        cdef uint32_t start = n, i, j
+        cdef int32_t rank = 0, best = 0x7fffffff
+        cdef uint64_t key = 0x9e3779b97f4a7c15
+        cdef candidate *c
+        cdef uint8_t flags = 0, busy = 0, waits = 0
+        for i in range(n):
+            rank = self.nodes[hop[i].token_in].start_rank
+            if 0 <= rank < best:
+                best, start = rank, i
+        if start == n:
+            return  # through no start token: not a cycle of this market
+        self.n_candidates += 1
+        for i in range(n):
+            j = hop[(start + i) % n].slot
+            key = (key ^ (j + 1)) * <uint64_t>0xff51afd7ed558ccd
+            key ^= key >> 29
+            flags |= self.table.t.slots[j].body.flags
+            busy |= self.in_flight[j]
+            waits |= self.awaited(j)
+        # Two ways round the same pools differ in their order, so the key tells them apart.
+        j = <uint32_t>(key >> 40) & (4 * MAX_CANDIDATES - 1)
+        while self.seen[j] != 0 and self.seen[j] != key:
+            j = (j + 1) & (4 * MAX_CANDIDATES - 1)
+        if self.seen[j] == key:
+            self.drops[<int>DROP_DUPLICATE] += 1
+            return
+        if gain <= self.min_log_gain:
+            self.drops[<int>DROP_BELOW_MARGIN] += 1
+        elif flags & SLOT_QUARANTINED:
+            self.drops[<int>DROP_QUARANTINED] += 1
+        elif flags & SLOT_STALE:
+            self.drops[<int>DROP_STALE] += 1
+        elif busy:
+            self.drops[<int>DROP_IN_FLIGHT] += 1
+        elif waits:
+            self.drops[<int>DROP_INCOMPLETE_BLOCK] += 1
+        elif self.n_found == MAX_CANDIDATES:
+            self.drops[<int>DROP_CANDIDATE_LIMIT] += 1
+        else:
+            self.seen[j] = key
+            c = &self.found[self.n_found]
+            self.n_found += 1
+            c.n_hops, c.log_gain = n, gain
+            for i in range(n):
+                c.hop[i] = hop[(start + i) % n]
+                c.hop[i].zero_for_one = (
+                    self.table.t.slots[c.hop[i].slot].body.token0 == c.hop[i].token_in)

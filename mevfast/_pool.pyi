@@ -1,0 +1,35 @@
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+AFTER_FIELDS: dict[str, tuple[str, ...]]
+KINDS: tuple[str, ...]
+
+class Quote(NamedTuple):
+    amount_in: int
+    amount_out: int
+    after: dict[str, int]
+    price_after: float
+
+class Refused(NamedTuple):
+    reason: str
+
+def parse_integer(value: Any, where: str, low: int, high: int) -> int: ...
+
+class Pool:
+    kind: str
+    def __init__(self, kind: str, fields: Mapping[str, Any], where: str = "") -> None: ...
+    def fields(self) -> dict[str, Any]: ...
+    def quote(
+        self,
+        token_in: int,
+        amount: int,
+        exact: Literal["in", "out"] = "in",
+        sqrt_price_limit_x96: int | None = None,
+    ) -> Quote | Refused: ...
+    def apply(
+        self, token_in: int, amount: int, exact: Literal["in", "out"] = "in"
+    ) -> Quote | Refused: ...
+    def marginal_price(self, token_in: int) -> float: ...
+    def time_quotes(
+        self, token_in: int, amount: int, exact: Literal["in", "out"], count: int
+    ) -> float: ...

@@ -1,0 +1,57 @@
+"""The search's C face."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from mevfast._graph cimport Graph, candidate
+from mevfast._size cimport lender_fee, sized_cycle
+from mevfast.types cimport pool_state, swap_plan
+from mevfast.u256 cimport u256
+
+
+cdef enum:
+    MAX_PLANS = 16
+    N_FUNDINGS = 4
+
+# What lenders offer in one start token.
+cdef struct lender_terms:
+    u256 available[N_FUNDINGS]    # by enum funding; token units (flash swap: unused)
+    uint64_t fee_balancer         # 1e-18 of the amount, rounded up
+    uint32_t fee_aave             # 1e-4 of the amount
+    uint8_t aave_rounds_up        # Pool revision 9 and later; half up before
+
+cdef struct search_settings:
+    uint32_t max_sized            # candidates sized exactly per call
+    uint32_t max_plans            # plans returned per call
+    uint8_t allowed[N_FUNDINGS]   # by enum funding
+    uint32_t gas_base             # per transaction
+    uint32_t gas_hop[3]           # by enum pool_kind
+    uint32_t gas_funding[N_FUNDINGS]
+    u256 min_profit               # base token wei, after gas
+
+
+
+cdef class Search(Graph):
+    cdef search_settings settings
+    cdef lender_terms *lenders    # by token id
+    cdef uint32_t n_lenders
+    cdef double gas_price         # wei, of the call under way
+    cdef swap_plan plans[MAX_PLANS]
+    cdef double plan_net[MAX_PLANS]         # base token wei after gas
+    cdef swap_plan scratch
+    cdef readonly uint64_t n_quotes
+
+    cdef lender_terms *lender(self, uint32_t token) except NULL
+    cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
+                         uint8_t *ways) noexcept nogil
+    cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil
+    cdef double price_in_base(self, uint32_t token) noexcept nogil
+    cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
+                    u256 *cap) noexcept nogil
+    cdef int fund(self, const candidate *c, swap_plan *plan, double *net) noexcept nogil
+    cdef void fill(self, const candidate *c, const sized_cycle *sized, uint32_t funding,
+                   swap_plan *plan) noexcept nogil
+    cdef uint32_t rank(self, uint32_t n, double net) noexcept nogil
+    cdef uint32_t disjoint(self, uint32_t n) noexcept nogil
+    cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil
+    cdef int replay(self, const swap_plan *plan, u256 *out) noexcept nogil
+    cdef uint32_t gas_limit(self, const swap_plan *plan) noexcept nogil

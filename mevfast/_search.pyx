@@ -1,0 +1,364 @@
+"""From candidates to plans: exact size, funding, net profit, ranking.
+
+What the edge scan of `_graph` lets through is sized by `_size` for every allowed way to fund the
+first hop, priced net of gas and lender's fee in the base token, and taken best first; plans
+returned together share no pool. Same table, same calls: same plans in the same order.
+"""
+
+from libc.math cimport INFINITY, exp
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, qsort, realloc
+from libc.string cimport memcpy, memmove, memset
+
+from mevfast._cache cimport slot_body, table_view
+from mevfast._graph cimport (
+    DROP_BELOW_MINIMUM,
+    DROP_CANDIDATE_LIMIT,
+    DROP_NO_FUNDING,
+    DROP_NO_PRICE,
+    DROP_PLAN_LIMIT,
+    DROP_REFUSED_QUOTE,
+    DROP_SHARES_POOL,
+    DROP_UNPROFITABLE,
+    MAX_HOPS,
+    NO_PAIR,
+    Graph,
+    candidate,
+)
+from mevfast._math cimport u256_from_pyint
+from mevfast._size cimport (
+    CYCLE_HOPS,
+    chain_quote,
+    closed_form,
+    lender_fee,
+    size_cycle,
+    sized_cycle,
+)
+from mevfast.types cimport (
+    FUNDING_AAVE,
+    FUNDING_BALANCER,
+    FUNDING_FLASH_SWAP,
+    FUNDING_OWN,
+    POOL_UNISWAP_V2,
+    plan_hop,
+    pool_state,
+    swap_plan,
+)
+from mevfast.u256 cimport (
+    u256,
+    u256_from_double,
+    u256_from_u64,
+    u256_is_zero,
+    u256_lt,
+    u256_to_double,
+)
+
+cdef uint64_t ONE_ETHER = 1000000000000000000
+
+FUNDING_NAMES = ("own", "flash_swap", "balancer", "aave")
+
+
+cdef int by_estimate(const void *left, const void *right) noexcept nogil:
+    """Best estimate first; equal ones by their pools, so that the order never depends on chance."""
+    cdef const candidate *a = <const candidate *>left
+    cdef const candidate *b = <const candidate *>right
+    cdef uint32_t i
+    if a.estimate != b.estimate:
+        return -1 if a.estimate > b.estimate else 1
+    if a.n_hops != b.n_hops:
+        return -1 if a.n_hops < b.n_hops else 1
+    for i in range(a.n_hops):
+        if a.hop[i].slot != b.hop[i].slot:
+            return -1 if a.hop[i].slot < b.hop[i].slot else 1
+    return 0
+
+
+cdef class Search(Graph):
+    """The graph with prices on top: what a cycle nets, and which plans to send."""
+
+    def __cinit__(self, *args):
+        memset(&self.settings, 0, sizeof(search_settings))
+        self.settings.max_sized = 64
+        self.settings.max_plans = 4
+        self.settings.allowed[<int>FUNDING_FLASH_SWAP] = True
+
+    def __dealloc__(self):
+        free(self.lenders)
+
+    cdef lender_terms *lender(self, uint32_t token) except NULL:
+        """The terms for a token id; nothing to be had until `lend` says otherwise."""
+        cdef uint32_t i
+        if token >= self.n_lenders:
+            lenders = realloc(self.lenders, (token + 1) * sizeof(lender_terms))
+            if lenders == NULL:
+                raise MemoryError(f"{token + 1} tokens")
+            self.lenders = <lender_terms *>lenders
+            for i in range(self.n_lenders, token + 1):
+                memset(&self.lenders[i], 0, sizeof(lender_terms))
+            self.n_lenders = token + 1
+        return &self.lenders[token]
+
+    def configure(self, *, uint32_t max_hops=4, uint32_t max_sized=64, uint32_t max_plans=4,
+                  double min_log_gain=0.0, fundings=("flash_swap",), min_profit=0,
+                  uint32_t gas_base=0, uint32_t gas_v2=0, uint32_t gas_v3=0,
+                  gas_funding=(0, 0, 0, 0)):
+        """Settings of the search; `min_profit` in base token wei after gas, gas in units.
+
+        `gas_funding` is by FUNDING_NAMES. Raises ValueError on values outside their range.
+        """
+        cdef uint32_t i
+        if not 2 <= max_hops <= MAX_HOPS:
+            raise ValueError(f"max_hops: expected 2 to {MAX_HOPS}, was {max_hops}")
+        if not 1 <= max_plans <= MAX_PLANS:
+            raise ValueError(f"max_plans: expected 1 to {MAX_PLANS}, was {max_plans}")
+        if not min_log_gain >= 0.0:
+            raise ValueError(f"min_log_gain: expected 0 or more, was {min_log_gain}")
+        self.max_hops, self.min_log_gain = max_hops, min_log_gain
+        self.settings.max_sized, self.settings.max_plans = max_sized, max_plans
+        for i, name in enumerate(FUNDING_NAMES):
+            self.settings.allowed[i] = name in fundings
+            self.settings.gas_funding[i] = gas_funding[i]
+        u256_from_pyint(&self.settings.min_profit, min_profit)
+        self.settings.gas_base = gas_base
+        self.settings.gas_hop[1], self.settings.gas_hop[2] = gas_v2, gas_v3
+
+    def lend(self, bytes token, *, own=0, balancer=0, aave=0, uint64_t fee_balancer=0,
+             uint32_t fee_aave=0, bint aave_rounds_up=False):
+        """What can be had of a start token: own balance and lenders' liquidity, token units.
+
+        Fees as the contracts hold them: Balancer's in 1e-18, Aave's premium in 1e-4.
+        """
+        cdef uint32_t id = self.table.add_token(token)
+        cdef lender_terms *terms = self.lender(id)
+        u256_from_pyint(&terms.available[<int>FUNDING_OWN], own)
+        u256_from_pyint(&terms.available[<int>FUNDING_BALANCER], balancer)
+        u256_from_pyint(&terms.available[<int>FUNDING_AAVE], aave)
+        terms.fee_balancer, terms.fee_aave = fee_balancer, fee_aave
+        terms.aave_rounds_up = aave_rounds_up
+
+    # ---- sizing, funding, ranking ----
+
+    cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
+                         uint8_t *ways) noexcept nogil:
+        cdef uint32_t i
+        for i in range(c.n_hops):
+            table_view(&self.table.t, c.hop[i].slot, &states[i])
+            pools[i] = &states[i]
+            ways[i] = c.hop[i].zero_for_one
+
+    cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil:
+        cdef double units = self.settings.gas_base + self.settings.gas_funding[funding]
+        cdef uint32_t i
+        for i in range(c.n_hops):
+            units += self.settings.gas_hop[self.table.t.slots[c.hop[i].slot].body.kind]
+        return units
+
+    cdef double price_in_base(self, uint32_t token) noexcept nogil:
+        """Units of `token` for one of the base token, through its best direct pool; 0: none."""
+        cdef uint32_t base = self.base_token, pair
+        cdef double price
+        if token == base:
+            return 1.0
+        pair = self.find_pair(min(token, base), max(token, base))
+        if pair == NO_PAIR:
+            return 0.0
+        price = self.best_other(pair, base, 0xffffffff)
+        return exp(price) if price > -INFINITY else 0.0
+
+    cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
+                    u256 *cap) noexcept nogil:
+        """Fee and limit of one way to fund the first hop; False where it is not to be had."""
+        cdef lender_terms *t
+        memset(fee, 0, sizeof(lender_fee))
+        if not self.settings.allowed[funding]:
+            return False
+        if funding == <uint32_t>FUNDING_FLASH_SWAP:
+            memset(cap, 0xff, sizeof(u256))
+            cap.w[3] >>= 1  # amounts are int256 in V3 pools
+            return True
+        if token >= self.n_lenders:
+            return False
+        t = &self.lenders[token]
+        cap[0] = t.available[funding]
+        if funding == <uint32_t>FUNDING_BALANCER and t.fee_balancer != 0:
+            u256_from_u64(&fee.numerator, t.fee_balancer)
+            u256_from_u64(&fee.denominator, ONE_ETHER)
+            fee.rate = t.fee_balancer * 1e-18
+        elif funding == <uint32_t>FUNDING_AAVE:
+            u256_from_u64(&fee.numerator, t.fee_aave)
+            u256_from_u64(&fee.denominator, 10000)
+            fee.half_up = not t.aave_rounds_up
+            fee.rate = t.fee_aave * 1e-4
+        return not u256_is_zero(cap)
+
+    cdef int fund(self, const candidate *c, swap_plan *plan, double *net) noexcept nogil:
+        """Sizes a candidate by each way to fund it and fills the plan that nets most.
+
+        Returns -1 with `plan` filled, or the drop_reason.
+        """
+        cdef pool_state states[CYCLE_HOPS]
+        cdef const pool_state *pools[CYCLE_HOPS]
+        cdef uint8_t ways[CYCLE_HOPS]
+        cdef uint32_t token = c.hop[0].token_in, funding, i
+        cdef double rate = self.price_in_base(token), value, best = -INFINITY
+        cdef lender_fee fee
+        cdef u256 cap, floor
+        cdef sized_cycle sized, free_sized
+        cdef int status, why = <int>DROP_NO_FUNDING
+        cdef bint have_free = False
+        if rate <= 0.0:
+            return <int>DROP_NO_PRICE
+        self.load_pools(c, states, pools, ways)
+        for funding in range(N_FUNDINGS):
+            if not self.terms(token, funding, &fee, &cap):
+                continue
+            if fee.rate == 0.0 and have_free and not u256_lt(&cap, &free_sized.amount[0]):
+                sized = free_sized  # the same problem as before: only the gas differs
+            else:
+                status = size_cycle(pools, ways, c.n_hops, &fee, &cap, &sized)
+                self.n_quotes += sized.quotes
+                if status != 0:
+                    if why == <int>DROP_NO_FUNDING:
+                        why = <int>DROP_REFUSED_QUOTE if status < 0 else <int>DROP_UNPROFITABLE
+                    continue
+                if fee.rate == 0.0 and funding == <uint32_t>FUNDING_FLASH_SWAP:
+                    free_sized, have_free = sized, True
+            value = u256_to_double(&sized.profit) / rate - self.gas_units(c, funding) * self.gas_price
+            if value > best:
+                best = value
+                self.fill(c, &sized, funding, plan)
+        if best == -INFINITY:
+            return why
+        if best < u256_to_double(&self.settings.min_profit):
+            return <int>DROP_BELOW_MINIMUM
+        # The executor's own floor: what it takes to come out even with gas and the minimum.
+        if u256_from_double(&floor, (self.gas_units(c, plan.funding) * self.gas_price
+                                     + u256_to_double(&self.settings.min_profit)) * rate) != 0:
+            return <int>DROP_BELOW_MINIMUM
+        plan.min_profit = plan.profit if u256_lt(&plan.profit, &floor) else floor
+        net[0] = best
+        return -1
+
+    cdef void fill(self, const candidate *c, const sized_cycle *sized, uint32_t funding,
+                   swap_plan *plan) noexcept nogil:
+        cdef uint32_t i
+        cdef slot_body *body
+        cdef plan_hop *hop
+        plan.funding, plan.n_hops = <uint8_t>funding, <uint8_t>c.n_hops
+        plan.amount_in, plan.amount_out = sized.amount[0], sized.amount[c.n_hops]
+        plan.profit = sized.profit
+        for i in range(c.n_hops):
+            body = &self.table.t.slots[c.hop[i].slot].body
+            hop = &plan.hop[i]
+            memcpy(hop.pool, body.address, 20)
+            hop.kind, hop.zero_for_one = body.kind, c.hop[i].zero_for_one
+            hop.fee_pips = body.v2.fee_pips if body.kind == POOL_UNISWAP_V2 else 0
+            hop.slot = c.hop[i].slot
+            hop.token_in = body.token0 if hop.zero_for_one else body.token1
+            hop.token_out = body.token1 if hop.zero_for_one else body.token0
+            hop.amount_in, hop.amount_out = sized.amount[i], sized.amount[i + 1]
+
+    cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil:
+        """Sizes what `collect` found since `begin` and ranks it; returns how many plans.
+
+        `gas_price` in wei. plans[0..n) share no pool, best net profit first; every other
+        candidate is counted under a drop reason.
+        """
+        cdef uint32_t i, j, n = 0
+        cdef pool_state states[CYCLE_HOPS]
+        cdef const pool_state *pools[CYCLE_HOPS]
+        cdef uint8_t ways[CYCLE_HOPS]
+        cdef candidate *c
+        cdef double rate
+        cdef int why
+        self.gas_price = <double>gas_price
+        for i in range(self.n_found):
+            c = &self.found[i]
+            self.load_pools(c, states, pools, ways)
+            closed_form(pools, ways, c.n_hops, 1.0, &c.estimate)
+            rate = self.price_in_base(c.hop[0].token_in)
+            c.estimate = c.estimate / rate if rate > 0.0 else 0.0
+        qsort(self.found, self.n_found, sizeof(candidate), &by_estimate)
+        for i in range(self.n_found):
+            c = &self.found[i]
+            if i >= self.settings.max_sized:
+                self.drops[<int>DROP_CANDIDATE_LIMIT] += 1
+                continue
+            why = self.fund(c, &self.scratch, &rate)
+            if why >= 0:
+                self.drops[why] += 1
+                continue
+            self.scratch.deadline = deadline
+            n = self.rank(n, rate)
+        j = self.disjoint(n)
+        for i in range(j):
+            # token ids become addresses only for what is sent
+            memcpy(self.plans[i].token, self.token_bytes + 20 * self.plans[i].hop[0].token_in, 20)
+        return j
+
+    cdef uint32_t rank(self, uint32_t n, double net) noexcept nogil:
+        """Puts the scratch plan among the n best, highest net first; returns the new n."""
+        cdef uint32_t at = n
+        while at > 0 and self.plan_net[at - 1] < net:
+            at -= 1
+        if at == MAX_PLANS:
+            self.drops[<int>DROP_PLAN_LIMIT] += 1
+            return n
+        if n == MAX_PLANS:
+            n -= 1
+            self.drops[<int>DROP_PLAN_LIMIT] += 1
+        memmove(&self.plans[at + 1], &self.plans[at], (n - at) * sizeof(swap_plan))
+        memmove(&self.plan_net[at + 1], &self.plan_net[at], (n - at) * sizeof(double))
+        self.plans[at] = self.scratch
+        self.plan_net[at] = net
+        return n + 1
+
+    cdef uint32_t disjoint(self, uint32_t n) noexcept nogil:
+        """Keeps the best plans that share no pool, at most max_plans of them."""
+        cdef uint32_t i, j, kept = 0
+        for i in range(n):
+            for j in range(kept):
+                if share_pool(&self.plans[i], &self.plans[j]):
+                    self.drops[<int>DROP_SHARES_POOL] += 1
+                    break
+            else:
+                if kept == self.settings.max_plans:
+                    self.drops[<int>DROP_PLAN_LIMIT] += 1
+                    continue
+                self.plans[kept] = self.plans[i]
+                self.plan_net[kept] = self.plan_net[i]
+                kept += 1
+        return kept
+
+    cdef int replay(self, const swap_plan *plan, u256 *out) noexcept nogil:
+        """What the plan's input would pay on the table as it is now: 0, or -1 where refused."""
+        cdef pool_state states[CYCLE_HOPS]
+        cdef const pool_state *pools[CYCLE_HOPS]
+        cdef uint8_t ways[CYCLE_HOPS]
+        cdef u256 amounts[CYCLE_HOPS + 1]
+        cdef double slope
+        cdef uint32_t i
+        for i in range(plan.n_hops):
+            table_view(&self.table.t, plan.hop[i].slot, &states[i])
+            pools[i] = &states[i]
+            ways[i] = plan.hop[i].zero_for_one
+        if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts, &slope) != 0:
+            return -1
+        out[0] = amounts[plan.n_hops]
+        return 0
+
+    cdef uint32_t gas_limit(self, const swap_plan *plan) noexcept nogil:
+        """Gas a plan is expected to use, units."""
+        cdef uint32_t units = self.settings.gas_base + self.settings.gas_funding[plan.funding], i
+        for i in range(plan.n_hops):
+            units += self.settings.gas_hop[plan.hop[i].kind]
+        return units
+
+
+cdef bint share_pool(const swap_plan *a, const swap_plan *b) noexcept nogil:
+    cdef uint32_t i, j
+    for i in range(a.n_hops):
+        for j in range(b.n_hops):
+            if a.hop[i].slot == b.hop[j].slot:
+                return True
+    return False

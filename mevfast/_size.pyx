@@ -1,0 +1,267 @@
+"""Sizes a cycle of 2-4 swaps to the integer input that pays most.
+
+The marginal price of the whole cycle after x went through it, D(x), is the product of the
+pools' prices after their swaps, and falls with x. Profit peaks where D(x) = 1 + the lender's
+rate. For constant-product pools and inside one V3 range 1/sqrt(D) is linear in x (the Moebius
+composition of Wang et al., arXiv 2105.02784), so a safeguarded secant on it lands in one or two
+steps and walks tick ranges in a few more. Doubles choose where to look; every amount and every
+comparison of profits is an exact integer quote.
+"""
+
+from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
+from libc.stdint cimport uint8_t, uint32_t
+
+from mevfast._pool cimport pool_marginal_price, pool_quote_exact
+from mevfast.types cimport POOL_UNISWAP_V2, QUOTE_OK, pool_quote, pool_state
+from mevfast.u256 cimport (
+    U256_OK,
+    u128_to_double,
+    u256,
+    u256_add,
+    u256_add_u64,
+    u256_cmp,
+    u256_div,
+    u256_from_double,
+    u256_from_u64,
+    u256_is_zero,
+    u256_lt,
+    u256_mul,
+    u256_mul_div_up,
+    u256_shr,
+    u256_sub,
+    u256_sub_u64,
+    u256_to_double,
+)
+
+cdef uint32_t MAX_STEPS = 96
+cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
+cdef double ROOT_TOLERANCE = 1e-10   # of the distance between the margin and the optimum
+cdef double TWO_96 = 79228162514264337593543950336.0
+
+
+cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noexcept nogil:
+    """The lender's fee on `amount`: 0, or -1 on overflow."""
+    cdef u256 half, scaled
+    if u256_is_zero(&fee.denominator):
+        u256_from_u64(out, 0)
+        return 0
+    if not fee.half_up:
+        return 0 if u256_mul_div_up(out, amount, &fee.numerator, &fee.denominator) == U256_OK \
+            else -1
+    # (amount * numerator + denominator / 2) / denominator, as Aave's PercentageMath
+    if u256_mul(&scaled, amount, &fee.numerator) != U256_OK:
+        return -1
+    u256_shr(&half, &fee.denominator, 1)
+    if u256_add(&scaled, &scaled, &half) != 0:
+        return -1
+    return 0 if u256_div(out, &scaled, &fee.denominator) == U256_OK else -1
+
+
+cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                     const u256 *amount_in, u256 *amounts, double *slope) noexcept nogil:
+    """Quotes n swaps one after another, exact in.
+
+    amounts[0..n] receive the amounts along the way, `slope` the marginal price of the chain
+    afterwards. Returns 0, or -1 where a pool refuses or cannot take all of its input.
+    """
+    cdef pool_quote q
+    cdef uint32_t i
+    amounts[0] = amount_in[0]
+    slope[0] = 1.0
+    for i in range(n):
+        if pool_quote_exact(pools[i], zero_for_one[i], True, &amounts[i], &q) != QUOTE_OK:
+            return -1
+        if u256_cmp(&q.amount_in, &amounts[i]) != 0:
+            return -1
+        amounts[i + 1] = q.amount_out
+        slope[0] *= q.price_after
+    return 0
+
+
+cdef int chain_need(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                    const u256 *amount_out, u256 *amount_in) noexcept nogil:
+    """The least input with which n swaps pay `amount_out`: 0, or -1 where a pool refuses."""
+    cdef pool_quote q
+    cdef u256 want = amount_out[0]
+    cdef uint32_t i
+    for i in range(n, 0, -1):
+        if pool_quote_exact(pools[i - 1], zero_for_one[i - 1], False, &want, &q) != QUOTE_OK:
+            return -1
+        if u256_lt(&q.amount_out, &want):
+            return -1
+        want = q.amount_in
+    amount_in[0] = want
+    return 0
+
+
+cdef double closed_form(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                        double target, double *profit) noexcept nogil:
+    """The best input and its profit as doubles, every pool taken as constant product.
+
+    V3 pools stand in with the virtual reserves of their current range, so for them this is
+    where to start looking and how to order the work, not a bound.
+    """
+    cdef double a = 1.0, c = 0.0, reserve_in, reserve_out, keep, price, liquidity, x
+    cdef const pool_state *s
+    cdef uint32_t i
+    for i in range(n):
+        s = pools[i]
+        if s.kind == POOL_UNISWAP_V2:
+            reserve_in = u128_to_double(s.v2.reserve0)
+            reserve_out = u128_to_double(s.v2.reserve1)
+            keep = 1.0 - s.v2.fee_pips * 1e-6
+        else:
+            price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
+            liquidity = u128_to_double(s.v3.liquidity)
+            if price <= 0.0 or liquidity <= 0.0:
+                profit[0] = 0.0
+                return 0.0
+            reserve_in = liquidity / price
+            reserve_out = liquidity * price
+            keep = 1.0 - s.v3.fee_pips * 1e-6
+        if not zero_for_one[i]:
+            reserve_in, reserve_out = reserve_out, reserve_in
+        if reserve_in <= 0.0:
+            profit[0] = 0.0
+            return 0.0
+        # out(x) = a x / (1 + c x), composed with the next pool
+        c = c + keep * a / reserve_in
+        a = keep * a * reserve_out / reserve_in
+    if a <= target or c <= 0.0:
+        profit[0] = 0.0
+        return 0.0
+    x = (sqrt(a / target) - 1.0) / c
+    profit[0] = a * x / (1.0 + c * x) - target * x
+    return x
+
+
+cdef int try_amount(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                    const lender_fee *fee, const u256 *x, sized_cycle *best,
+                    double *slope) noexcept nogil:
+    """Quotes x through the cycle and keeps it where it pays more than `best`: 0 or -1 refused."""
+    cdef u256 amounts[CYCLE_HOPS + 1]
+    cdef u256 cost, profit
+    cdef uint32_t i
+    best.quotes += n
+    if chain_quote(pools, zero_for_one, n, x, amounts, slope) != 0:
+        return -1
+    if lender_fee_of(fee, x, &cost) != 0 or u256_add(&cost, &cost, x) != 0:
+        return -1
+    if u256_sub(&profit, &amounts[n], &cost) != 0:
+        return 0
+    if u256_lt(&best.profit, &profit):
+        best.profit = profit
+        for i in range(n + 1):
+            best.amount[i] = amounts[i]
+    return 0
+
+
+cdef void polish(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                 const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    """Integer finish: the least input that pays the same output, then the neighbours."""
+    cdef u256 x
+    cdef double slope
+    cdef int step
+    if chain_need(pools, zero_for_one, n, &best.amount[n], &x) == 0:
+        best.quotes += n
+        if not u256_is_zero(&x) and not u256_lt(cap, &x):
+            try_amount(pools, zero_for_one, n, fee, &x, best, &slope)
+    for step in range(2):
+        if step == 0:
+            if u256_add_u64(&x, &best.amount[0], 1) != 0 or u256_lt(cap, &x):
+                continue
+        elif u256_sub_u64(&x, &best.amount[0], 1) != 0 or u256_is_zero(&x):
+            continue
+        try_amount(pools, zero_for_one, n, fee, &x, best, &slope)
+
+
+cdef double marginal(const pool_state **pools, const uint8_t *zero_for_one,
+                     uint32_t n) noexcept nogil:
+    cdef double price = 1.0
+    cdef uint32_t i
+    for i in range(n):
+        price *= pool_marginal_price(pools[i], zero_for_one[i])
+    return price
+
+
+cdef struct bracket:
+    double low, g_low            # profit still grows here
+    double high, g_high          # and falls here; infinity where nothing is known yet
+    double before, g_before      # the low end before this one
+    int side                     # end that moved last: -1 low, 1 high
+
+
+cdef double next_guess(bracket *b, uint32_t step) noexcept nogil:
+    """Secant where both ends are known, with the Illinois rule against a stuck end."""
+    cdef double x
+    if b.high == INFINITY:
+        if b.g_low > b.g_before:
+            x = b.low - b.g_low * (b.low - b.before) / (b.g_low - b.g_before)
+            if b.low < x < 8.0 * b.low:
+                return x
+        return 8.0 * b.low
+    if b.g_high == INFINITY or step >= SECANT_STEPS:
+        return 0.5 * (b.low + b.high) if b.low > 0.0 else 0.125 * b.high
+    x = b.low - b.g_low * (b.high - b.low) / (b.g_high - b.g_low)
+    return x if b.low < x < b.high else 0.5 * (b.low + b.high)
+
+
+cdef void narrow(bracket *b, double x, double g) noexcept nogil:
+    if g < 0.0:
+        b.before, b.g_before = b.low, b.g_low
+        b.low, b.g_low = x, g
+        if b.side < 0 and b.g_high < INFINITY:
+            b.g_high *= 0.5
+        b.side = -1
+    else:
+        b.high, b.g_high = x, g
+        if b.side > 0:
+            b.g_low *= 0.5
+        b.side = 1
+
+
+cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                    const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    """The input in [1, cap] with the largest exact profit.
+
+    Returns 0 with `best` filled, 1 where no input pays, -1 where every input tried was refused.
+    """
+    cdef double target = 1.0 + fee.rate
+    cdef double limit = u256_to_double(cap)
+    cdef double x, g, g_start, slope, unused
+    cdef bracket b
+    cdef u256 amount
+    cdef uint32_t step, served = 0
+    u256_from_u64(&best.profit, 0)
+    best.quotes = 0
+    slope = marginal(pools, zero_for_one, n)
+    if not slope > target:
+        return 1
+    # g rises with the input, from g_start < 0 at none to 0 at the optimum.
+    g_start = 1.0 / sqrt(slope / target) - 1.0
+    b.low, b.g_low, b.before, b.g_before, b.side = 0.0, g_start, 0.0, g_start, 0
+    b.high = b.g_high = INFINITY
+    x = closed_form(pools, zero_for_one, n, target, &unused)
+    for step in range(MAX_STEPS):
+        x = fmin(fmax(x, 1.0), limit)
+        if u256_from_double(&amount, x) != 0:
+            return -1
+        if u256_lt(cap, &amount):
+            amount = cap[0]
+        if try_amount(pools, zero_for_one, n, fee, &amount, best, &slope) != 0:
+            g = INFINITY
+        else:
+            served += 1
+            g = 1.0 / sqrt(slope / target) - 1.0 if slope > 0.0 else INFINITY
+        if fabs(g) <= ROOT_TOLERANCE * -g_start or (g < 0.0 and x >= limit):
+            break
+        narrow(&b, x, g)
+        if b.high - b.low <= fmax(1.0, 1e-15 * b.high):
+            break
+        x = next_guess(&b, step)
+    if served == 0:
+        return -1
+    if u256_is_zero(&best.profit):
+        return 1
+    polish(pools, zero_for_one, n, fee, cap, best)
+    return 0

@@ -1,0 +1,8 @@
+from mevfast.types cimport pool_quote, v3_state
+from mevfast.u256 cimport u256
+
+cdef int v3_quote(
+    const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
+    const u256 *sqrt_price_limit_x96, pool_quote *q,
+) noexcept nogil
+cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil

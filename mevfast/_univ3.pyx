@@ -1,0 +1,263 @@
+"""Uniswap V3 pools: the swap loop of UniswapV3Pool.sol, step for step.
+
+Owns the walk over ticks and bitmap words; the arithmetic of one step is sqrt_price_math.h, prices
+of ticks are tick_math.h. Must not know tokens, tables or other kernels.
+"""
+
+from libc.stdint cimport int32_t, uint32_t
+
+from mevfast.types cimport (
+    QUOTE_NO_LIQUIDITY,
+    QUOTE_NO_OUTPUT,
+    QUOTE_OK,
+    QUOTE_OVERFLOW,
+    QUOTE_PRICE_LIMIT,
+    QUOTE_ZERO_AMOUNT,
+    pool_quote,
+    v3_after,
+    v3_state,
+    v3_tick,
+)
+from mevfast.u256 cimport (
+    FEE_DENOMINATOR,
+    MAX_SQRT_RATIO,
+    MAX_TICK,
+    MIN_SQRT_RATIO,
+    MIN_TICK,
+    U256_OK,
+    compute_swap_step,
+    i128,
+    i128_neg,
+    swap_step,
+    tick_math_compress,
+    tick_math_get_sqrt_ratio,
+    tick_math_get_tick,
+    tick_math_price_in_range,
+    u128_add_i128,
+    u128_is_zero,
+    u256,
+    u256_add,
+    u256_add_u64,
+    u256_bit_length,
+    u256_eq,
+    u256_from_u128,
+    u256_from_u64,
+    u256_is_zero,
+    u256_lt,
+    u256_sub,
+    u256_sub_u64,
+    u256_to_double,
+)
+
+cdef enum:
+    WORD_BITS = 8  # a bitmap word shows 256 ticks; the contract stops, and rounds, at its end
+    WORD_MASK = 255
+
+
+cdef struct tick_cursor:
+    const v3_tick *ticks
+    int32_t n
+    int32_t next     # index of the next initialised tick on the way; -1 or n when there is none
+    int32_t spacing
+
+
+cdef double _price(const v3_after *at, uint32_t fee_pips, int zero_for_one) noexcept nogil:
+    cdef double root
+    if u128_is_zero(at.liquidity) or u256_is_zero(&at.sqrt_price_x96):
+        return 0.0
+    root = u256_to_double(&at.sqrt_price_x96) / 79228162514264337593543950336.0
+    if not zero_for_one:
+        root = 1.0 / root
+    return root * root * (<double>(<int32_t>FEE_DENOMINATOR - <int32_t>fee_pips) / FEE_DENOMINATOR)
+
+
+cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil:
+    """Tokens out per token in at the current price, fee taken off; 0.0 without liquidity there."""
+    cdef v3_after at
+    at.sqrt_price_x96 = s.sqrt_price_x96
+    at.liquidity = s.liquidity
+    return _price(&at, s.fee_pips, zero_for_one)
+
+
+cdef int32_t _word_end(int32_t tick, int32_t spacing, int zero_for_one) noexcept nogil:
+    """The last tick that one bitmap word shows: its lowest going down, its highest going up."""
+    cdef int32_t compressed = tick_math_compress(tick, spacing)
+    if zero_for_one:
+        return (compressed & ~WORD_MASK) * spacing
+    return ((compressed + 1) | WORD_MASK) * spacing
+
+
+cdef void _seek(tick_cursor *c, const v3_state *s, int zero_for_one) noexcept nogil:
+    """Sets c.next: the highest tick <= s.tick going down, the lowest > s.tick going up."""
+    cdef int32_t low = 0, high = <int32_t>s.n_ticks, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if s.ticks[middle].tick <= s.tick:
+            low = middle + 1
+        else:
+            high = middle
+    c.ticks = s.ticks
+    c.n = <int32_t>s.n_ticks
+    c.spacing = s.tick_spacing
+    c.next = low - 1 if zero_for_one else low
+
+
+cdef bint _next_tick(
+    int32_t *tick_next, const tick_cursor *c, int32_t tick, int zero_for_one,
+) noexcept nogil:
+    """nextInitializedTickWithinOneWord, clamped to the tick range; whether it is initialised."""
+    cdef int32_t end = _word_end(tick, c.spacing, zero_for_one)
+    cdef bint initialised = 0 <= c.next < c.n
+    if initialised:
+        tick_next[0] = c.ticks[c.next].tick
+        initialised = tick_next[0] >= end if zero_for_one else tick_next[0] <= end
+    if not initialised:
+        tick_next[0] = max(end, <int32_t>MIN_TICK) if zero_for_one else min(end, <int32_t>MAX_TICK)
+    return initialised
+
+
+cdef void _skip_empty_words(
+    v3_after *at, const tick_cursor *c, int32_t limit_tick, int zero_for_one,
+) noexcept nogil:
+    """Where there is no liquidity: straight to the word of the next tick or of the limit.
+
+    Steps without liquidity move no amount, so nothing is rounded on the way.
+    """
+    cdef int32_t goal = limit_tick, goal_word, end
+    if 0 <= c.next < c.n:
+        if zero_for_one:
+            goal = max(goal, c.ticks[c.next].tick)
+        else:
+            goal = min(goal, c.ticks[c.next].tick)
+    goal_word = tick_math_compress(goal, c.spacing) >> WORD_BITS
+    if zero_for_one:
+        if goal_word >= tick_math_compress(at.tick, c.spacing) >> WORD_BITS:
+            return
+        end = ((goal_word + 1) << WORD_BITS) * c.spacing
+        at.tick = end - 1
+    else:
+        if goal_word <= (tick_math_compress(at.tick, c.spacing) + 1) >> WORD_BITS:
+            return
+        end = ((goal_word << WORD_BITS) - 1) * c.spacing
+        at.tick = end
+    tick_math_get_sqrt_ratio(&at.sqrt_price_x96, end)
+
+
+cdef int _check(
+    const v3_state *s, int zero_for_one, const u256 *amount, const u256 *asked_limit, u256 *limit,
+) noexcept nogil:
+    """The contract's requirements before the first step; *limit = asked or the furthest price."""
+    cdef u256 lowest
+    if u256_is_zero(amount):
+        return QUOTE_ZERO_AMOUNT
+    if u256_bit_length(amount) > 255:
+        return QUOTE_OVERFLOW  # int256 in the contract
+    if not tick_math_price_in_range(&s.sqrt_price_x96) or s.tick_spacing <= 0:
+        return QUOTE_NO_LIQUIDITY  # never initialised
+    if s.fee_pips >= FEE_DENOMINATOR:
+        return QUOTE_NO_OUTPUT
+    u256_from_u64(&lowest, MIN_SQRT_RATIO)
+    if asked_limit != NULL:
+        limit[0] = asked_limit[0]
+    elif zero_for_one:
+        u256_add_u64(limit, &lowest, 1)
+    else:
+        u256_sub_u64(limit, &MAX_SQRT_RATIO, 1)
+    if zero_for_one:
+        if not (u256_lt(limit, &s.sqrt_price_x96) and u256_lt(&lowest, limit)):
+            return QUOTE_PRICE_LIMIT
+    elif not (u256_lt(&s.sqrt_price_x96, limit) and u256_lt(limit, &MAX_SQRT_RATIO)):
+        return QUOTE_PRICE_LIMIT
+    return QUOTE_OK
+
+
+cdef int _account(
+    u256 *remaining, u256 *calculated, const swap_step *step, int exact_in,
+) noexcept nogil:
+    """Books one step on the specified and on the other amount, within the contract's int256."""
+    cdef u256 paid, received = step.amount_out
+    u256_add(&paid, &step.amount_in, &step.fee_amount)
+    if u256_sub(remaining, remaining, &paid if exact_in else &received):
+        return QUOTE_OVERFLOW
+    u256_add(calculated, calculated, &received if exact_in else &paid)
+    return QUOTE_OVERFLOW if u256_bit_length(calculated) > 255 else QUOTE_OK
+
+
+cdef int _cross(v3_after *at, tick_cursor *c, int zero_for_one) noexcept nogil:
+    """Adds or takes the liquidity that starts or ends at the cursor's tick, and moves on."""
+    cdef i128 net = c.ticks[c.next].liquidity_net
+    if u128_add_i128(&at.liquidity, at.liquidity, i128_neg(net) if zero_for_one else net):
+        return QUOTE_OVERFLOW
+    c.next += -1 if zero_for_one else 1
+    return QUOTE_OK
+
+
+cdef int _step(
+    v3_after *at, tick_cursor *c, const u256 *limit, u256 *remaining, u256 *calculated,
+    uint32_t fee_pips, int zero_for_one, int exact_in,
+) noexcept nogil:
+    """One turn of the contract's loop: to the next tick or word end, the limit, or the amount."""
+    cdef swap_step step
+    cdef u256 next_price, liquidity
+    cdef const u256 *target
+    cdef int32_t tick_next, limit_tick
+    cdef int status
+    cdef bint initialised
+    if u128_is_zero(at.liquidity) and tick_math_get_tick(&limit_tick, limit) == U256_OK:
+        _skip_empty_words(at, c, limit_tick, zero_for_one)
+    initialised = _next_tick(&tick_next, c, at.tick, zero_for_one)
+    if tick_math_get_sqrt_ratio(&next_price, tick_next) != U256_OK:
+        return QUOTE_OVERFLOW
+    target = &next_price
+    if u256_lt(&next_price, limit) if zero_for_one else u256_lt(limit, &next_price):
+        target = limit
+    u256_from_u128(&liquidity, at.liquidity)
+    if compute_swap_step(
+        &step, &at.sqrt_price_x96, target, &liquidity, remaining, fee_pips, exact_in
+    ) != U256_OK:
+        return QUOTE_OVERFLOW
+    status = _account(remaining, calculated, &step, exact_in)
+    if status != QUOTE_OK:
+        return status
+    if u256_eq(&step.price, &next_price):
+        if initialised:
+            status = _cross(at, c, zero_for_one)
+        at.tick = tick_next - 1 if zero_for_one else tick_next
+    elif not u256_eq(&step.price, &at.sqrt_price_x96):
+        tick_math_get_tick(&at.tick, &step.price)
+    at.sqrt_price_x96 = step.price
+    return status
+
+
+cdef int v3_quote(
+    const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
+    const u256 *sqrt_price_limit_x96, pool_quote *q,
+) noexcept nogil:
+    """Fills q and returns QUOTE_OK, or returns why the pool would revert; q is then undefined.
+
+    Without a limit (NULL) the swap runs to the end of the price range. Where liquidity or the
+    limit runs out first, the fill is partial: the specified amount in q is below `amount`.
+    """
+    cdef u256 limit, remaining = amount[0], calculated
+    cdef v3_after at
+    cdef tick_cursor cursor
+    cdef int status = _check(s, zero_for_one, amount, sqrt_price_limit_x96, &limit)
+    if status != QUOTE_OK:
+        return status
+    at.sqrt_price_x96 = s.sqrt_price_x96
+    at.liquidity = s.liquidity
+    at.tick = s.tick
+    u256_from_u64(&calculated, 0)
+    _seek(&cursor, s, zero_for_one)
+    while not u256_is_zero(&remaining) and not u256_eq(&at.sqrt_price_x96, &limit):
+        status = _step(
+            &at, &cursor, &limit, &remaining, &calculated, s.fee_pips, zero_for_one, exact_in
+        )
+        if status != QUOTE_OK:
+            return status
+    u256_sub(&remaining, amount, &remaining)
+    q.amount_in = remaining if exact_in else calculated
+    q.amount_out = calculated if exact_in else remaining
+    q.after.v3 = at
+    q.price_after = _price(&at, s.fee_pips, zero_for_one)
+    return QUOTE_OK

@@ -1,0 +1,110 @@
+"""Notification frames (`eth_subscription` of `logs` and `newHeads`) read straight from their bytes.
+
+Owns the recognition and decoding of the two messages that make up the stream; makes no Python
+object, allocates nothing, keeps no state. What the frames mean for a pool is not its business.
+"""
+
+from libc.stdint cimport uint8_t
+
+from mevfast.types cimport (
+    EVENT_UNKNOWN,
+    EVENT_V2_SWAP,
+    EVENT_V2_SYNC,
+    EVENT_V3_BURN,
+    EVENT_V3_INITIALIZE,
+    EVENT_V3_MINT,
+    EVENT_V3_SWAP,
+    WIRE_HEAD,
+    WIRE_LOG,
+    head_event,
+    log_event,
+)
+from mevfast.u256 cimport u256
+
+
+cdef extern from "wire.h" nogil:
+    int wire_scan(const char *buf, Py_ssize_t n, log_event *log, head_event *head)
+
+
+KINDS = {
+    EVENT_UNKNOWN: "unknown",
+    EVENT_V2_SYNC: "v2_sync",
+    EVENT_V2_SWAP: "v2_swap",
+    EVENT_V3_INITIALIZE: "v3_initialize",
+    EVENT_V3_MINT: "v3_mint",
+    EVENT_V3_BURN: "v3_burn",
+    EVENT_V3_SWAP: "v3_swap",
+}
+
+
+cdef int wire_parse(const char *buf, Py_ssize_t n, log_event *log, head_event *head) noexcept nogil:
+    """Reads one frame of n bytes. Returns WIRE_LOG, WIRE_HEAD or WIRE_OTHER and fills the struct
+    named; the other struct, and both after WIRE_OTHER, hold nothing of use. Never reads outside
+    buf; nothing in the structs points into it."""
+    return wire_scan(buf, n, log, head)
+
+
+cdef object _bytes(const uint8_t *p, Py_ssize_t n):
+    return (<const char *>p)[:n]
+
+
+cdef object _int(const u256 *word):
+    return int.from_bytes((<const char *>word)[:32], "little")
+
+
+def parse(bytes frame not None):
+    """The message in one frame as a dict of ints and bytes, or None where it is no log or head.
+
+    For tests and tools; `topics` holds topics 1-3 and `words` the first 8 words of data, as
+    unsigned 256-bit integers.
+    """
+    cdef log_event log
+    cdef head_event head
+    cdef int message = wire_parse(<const char *>frame, len(frame), &log, &head)
+    cdef int i
+    if message == WIRE_LOG:
+        return {
+            "message": "log",
+            "kind": KINDS[log.kind],
+            "address": _bytes(log.address, 20),
+            "n_topics": log.n_topics,
+            "topic0": _bytes(log.topic0, 32),
+            "topics": [_int(&log.topic[i]) for i in range(max(log.n_topics - 1, 0))],
+            "words": [_int(&log.word[i]) for i in range(log.n_words)],
+            "truncated": log.truncated != 0,
+            "block_number": log.block_number,
+            "block_hash": _bytes(log.block_hash, 32),
+            "tx_hash": _bytes(log.tx_hash, 32),
+            "tx_index": log.tx_index,
+            "log_index": log.log_index,
+            "removed": log.removed != 0,
+        }
+    if message == WIRE_HEAD:
+        return {
+            "message": "head",
+            "number": head.number,
+            "timestamp": head.timestamp,
+            "hash": _bytes(head.hash, 32),
+            "parent_hash": _bytes(head.parent_hash, 32),
+            "base_fee": head.base_fee,
+            "gas_limit": head.gas_limit,
+            "logs_bloom": _bytes(head.logs_bloom, 256) if head.has_bloom else None,
+        }
+    return None
+
+
+def time_parse(bytes frame not None, long repeats):
+    """Parses one frame `repeats` times without Python in between; returns the last message number.
+
+    For benches: the caller's clock around it, divided by `repeats`, is the cost of one frame.
+    """
+    cdef log_event log
+    cdef head_event head
+    cdef int message = 0
+    cdef long i
+    cdef const char *buf = <const char *>frame
+    cdef Py_ssize_t n = len(frame)
+    with nogil:
+        for i in range(repeats):
+            message = wire_parse(buf, n, &log, &head)
+    return message

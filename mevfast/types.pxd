@@ -1,0 +1,144 @@
+"""The structs of pool.h, event.h and plan.h for Cython. The headers are the truth; the field
+comments are there."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+from mevfast.u256 cimport i128, u128, u256
+
+
+cdef extern from "pool.h" nogil:
+    enum pool_kind:
+        POOL_NONE
+        POOL_UNISWAP_V2
+        POOL_UNISWAP_V3
+
+    enum quote_status:
+        QUOTE_OK
+        QUOTE_ZERO_AMOUNT
+        QUOTE_NO_OUTPUT
+        QUOTE_NO_LIQUIDITY
+        QUOTE_OVERFLOW
+        QUOTE_PRICE_LIMIT
+        QUOTE_UNKNOWN_KIND
+
+    ctypedef struct v2_state:
+        u128 reserve0
+        u128 reserve1
+        uint32_t fee_pips
+
+    ctypedef struct v3_tick:
+        i128 liquidity_net
+        u128 liquidity_gross
+        int32_t tick
+
+    ctypedef struct v3_state:
+        u256 sqrt_price_x96
+        u128 liquidity
+        int32_t tick
+        int32_t tick_spacing
+        uint32_t fee_pips
+        uint32_t n_ticks
+        const v3_tick *ticks
+
+    ctypedef struct pool_state:
+        uint32_t kind
+        v2_state v2
+        v3_state v3
+
+    ctypedef struct v2_after:
+        u128 reserve0
+        u128 reserve1
+
+    ctypedef struct v3_after:
+        u256 sqrt_price_x96
+        u128 liquidity
+        int32_t tick
+
+    # Anonymous in C: reach through `quote.after.v2.reserve0`, never copy it whole.
+    ctypedef union pool_after:
+        v2_after v2
+        v3_after v3
+
+    ctypedef struct pool_quote:
+        u256 amount_in
+        u256 amount_out
+        double price_after
+        pool_after after
+
+
+cdef extern from "event.h" nogil:
+    enum wire_message:
+        WIRE_OTHER
+        WIRE_LOG
+        WIRE_HEAD
+
+    enum event_kind:
+        EVENT_UNKNOWN
+        EVENT_V2_SYNC
+        EVENT_V2_SWAP
+        EVENT_V3_INITIALIZE
+        EVENT_V3_MINT
+        EVENT_V3_BURN
+        EVENT_V3_SWAP
+
+    enum:
+        EVENT_MAX_WORDS
+
+    ctypedef struct log_event:
+        uint32_t kind
+        uint32_t log_index
+        uint32_t tx_index
+        uint8_t removed
+        uint8_t n_topics
+        uint8_t n_words
+        uint8_t truncated
+        uint64_t block_number
+        uint8_t address[20]
+        uint8_t block_hash[32]
+        uint8_t tx_hash[32]
+        uint8_t topic0[32]
+        u256 topic[3]
+        u256 word[8]
+
+    ctypedef struct head_event:
+        uint64_t number
+        uint64_t timestamp
+        uint8_t hash[32]
+        uint8_t parent_hash[32]
+        uint64_t base_fee
+        uint64_t gas_limit
+        uint8_t has_bloom
+        uint8_t logs_bloom[256]
+
+
+cdef extern from "plan.h" nogil:
+    enum:
+        PLAN_MAX_HOPS
+
+    enum funding:
+        FUNDING_OWN
+        FUNDING_FLASH_SWAP
+        FUNDING_BALANCER
+        FUNDING_AAVE
+
+    ctypedef struct plan_hop:
+        uint8_t pool[20]
+        uint8_t kind
+        uint8_t zero_for_one
+        uint32_t fee_pips
+        uint32_t slot
+        uint32_t token_in
+        uint32_t token_out
+        u256 amount_in
+        u256 amount_out
+
+    ctypedef struct swap_plan:
+        uint8_t token[20]
+        uint8_t funding
+        uint8_t n_hops
+        uint64_t deadline
+        u256 amount_in
+        u256 amount_out
+        u256 min_profit
+        u256 profit
+        plan_hop hop[4]
