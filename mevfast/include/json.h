@@ -20,6 +20,7 @@
 #define JSON_MAX_EXPONENT 2   /* digits */
 
 static inline const char *json_space(const char *p, const char *end) {
+    if (p < end && (uint8_t)*p > ' ') return p;
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
     return p;
 }

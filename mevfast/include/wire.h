@@ -235,7 +235,8 @@ static inline const char *wire_result(const char *p, const char *end, log_event 
         p = value;
     }
     if ((seen & WIRE_LOG_FIELDS) == WIRE_LOG_FIELDS && !(bad & (WIRE_LOG_FIELDS | WIRE_REMOVED))) *message = WIRE_LOG;
-    else if ((seen & WIRE_HEAD_FIELDS) == WIRE_HEAD_FIELDS && !(bad & (WIRE_HEAD_FIELDS | WIRE_BASE_FEE | WIRE_LOGS_BLOOM)))
+    else if ((seen & WIRE_HEAD_FIELDS) == WIRE_HEAD_FIELDS
+             && !(bad & (WIRE_HEAD_FIELDS | WIRE_BASE_FEE | WIRE_LOGS_BLOOM)))
         *message = WIRE_HEAD;
     return p;
 }
@@ -265,7 +266,8 @@ static inline int wire_scan(const char *buf, ptrdiff_t n, log_event *log, head_e
     size_t n_key = 0;
     int message = WIRE_OTHER, methods = 0, params = 0;
     memset(log, 0, sizeof *log);
-    memset(head, 0, sizeof *head);
+    head->base_fee = 0;
+    head->has_bloom = 0;
     if (!(p = json_expect(buf, end, '{'))) return WIRE_OTHER;
     for (int first = 1;; first = 0) {
         if (!(p = json_next(p, end, first, &key, &n_key))) return WIRE_OTHER;

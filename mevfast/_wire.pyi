@@ -1,0 +1,6 @@
+from typing import Any
+
+KINDS: dict[int, str]
+
+def parse(frame: bytes) -> dict[str, Any] | None: ...
+def time_parse(frame: bytes, repeats: int) -> int: ...

@@ -1,0 +1,388 @@
+"""The frame scanner against orjson: same values or no event, on every spelling and on rubbish."""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from eth_utils import keccak
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mevfast import _wire
+from tests.unit import wire_oracle as oracle
+
+ROOT = Path(__file__).parents[2]
+RECORDED: dict[str, bytes] = {
+    entry["name"]: entry["frame"].encode()
+    for entry in json.loads((ROOT / "tests/vectors/frames.json").read_text())["frames"]
+}
+MESSAGES = {name: frame for name, frame in RECORDED.items() if name != "pending_transaction"}
+
+LOG_ORDER = {
+    "geth": "address topics data blockNumber transactionHash transactionIndex blockHash "
+    "blockTimestamp logIndex removed",
+    "nitro": "address topics data blockNumber transactionHash transactionIndex blockHash "
+    "logIndex removed",
+    "erigon": "address topics data blockNumber timestamp transactionHash transactionIndex "
+    "blockHash logIndex removed",
+    "reth": "address topics data blockHash blockNumber blockTimestamp transactionHash "
+    "transactionIndex logIndex removed",
+    "nethermind": "address blockHash blockNumber data logIndex removed topics transactionHash "
+    "transactionIndex transactionLogIndex",
+}
+"""The keys of a log in the order in which each node writes them."""
+
+HEAD_ORDER = {
+    "geth": "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom "
+    "difficulty number gasLimit gasUsed timestamp extraData mixHash nonce baseFeePerGas "
+    "withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash hash",
+    "nitro": "parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom "
+    "difficulty number gasLimit gasUsed timestamp extraData mixHash nonce baseFeePerGas hash",
+}
+
+
+def respelt(frame: bytes, order: str, **extra: Any) -> bytes:
+    """The frame with the keys of its result in another order, and with those given."""
+    message = orjson.loads(frame)
+    result = message["params"]["result"] | {"timestamp": "0x1", "transactionLogIndex": "0x0"}
+    if "topics" not in result:
+        result = message["params"]["result"]
+    message["params"]["result"] = {key: result[key] for key in order.split()} | extra
+    return orjson.dumps(message)
+
+
+def with_result(frame: bytes, **changes: Any) -> bytes:
+    message = orjson.loads(frame)
+    message["params"]["result"] |= changes
+    return orjson.dumps(message)
+
+
+def without(frame: bytes, key: str) -> bytes:
+    message = orjson.loads(frame)
+    del message["params"]["result"][key]
+    return orjson.dumps(message)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_recorded_frame_is_read_as_orjson_reads_it(name: str) -> None:
+    expected = oracle.read(RECORDED[name])
+    assert expected is not None
+    assert _wire.parse(RECORDED[name]) == expected
+
+
+def test_recorded_kinds() -> None:
+    kinds = {name: event["kind"] for name, frame in MESSAGES.items()
+             if (event := _wire.parse(frame)) and event["message"] == "log"}  # fmt: skip
+    known = {kind for kind, _, _ in oracle.SHAPES.values()}
+    assert {name: kind for name, kind in kinds.items() if kind != "unknown"} == {
+        name: name for name in known
+    }
+    assert kinds["v3_swap_short"] == kinds["sync_no_data"] == kinds["sync_odd_length"] == "unknown"
+
+
+def test_topic0_constants_are_the_keccak_of_the_signatures() -> None:
+    for signature, (kind, n_topics, n_words) in oracle.SHAPES.items():
+        topic0 = keccak(text=signature)
+        assert topic0.hex() == oracle.TOPIC0[signature]
+        frame = with_result(
+            RECORDED["log0"],
+            topics=["0x" + topic0.hex()] + ["0x" + "00" * 32] * (n_topics - 1),
+            data="0x" + "00" * 32 * n_words,
+        )
+        event = _wire.parse(frame)
+        assert event is not None
+        assert event["kind"] == kind
+
+
+def test_anything_else_is_left_to_others() -> None:
+    for frame in (
+        RECORDED["pending_transaction"],
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"jsonrpc":"2.0","id":1,"result":"0x1"}',
+        b"[" + RECORDED["v2_sync"] + b"]",
+        RECORDED["v2_sync"] + b"x",
+        RECORDED["v2_sync"] * 2,
+        RECORDED["v2_sync"].replace(b"eth_subscription", b"eth_subscriptioN"),
+    ):
+        assert _wire.parse(frame) is None
+
+
+@pytest.mark.parametrize("node", LOG_ORDER)
+def test_log_spellings_of_other_nodes(node: str) -> None:
+    for frame in MESSAGES.values():
+        event = oracle.read(frame)
+        if event and event["message"] == "log":
+            assert _wire.parse(respelt(frame, LOG_ORDER[node])) == event
+
+
+@pytest.mark.parametrize("node", HEAD_ORDER)
+def test_head_spellings_of_other_nodes(node: str) -> None:
+    for name in ("head_empty", "head_with_transaction", "head_plain"):
+        frame = respelt(RECORDED[name], HEAD_ORDER[node], sendCount="0x1", l1BlockNumber=7)
+        assert _wire.parse(frame) == oracle.read(RECORDED[name])
+
+
+def test_upper_case_digits_are_digits() -> None:
+    for frame in MESSAGES.values():
+        upper = re.sub(rb'"0x[0-9a-f]+', lambda digits: b'"0x' + digits[0][3:].upper(), frame)
+        assert upper != frame
+        assert _wire.parse(upper) == oracle.read(frame)
+
+
+LOG_KEYS = (
+    "address topics data blockNumber blockHash transactionHash transactionIndex logIndex".split()
+)
+HEAD_KEYS = "number hash parentHash timestamp gasLimit".split()
+
+
+@pytest.mark.parametrize("key", LOG_KEYS)
+def test_log_with_a_field_missing_or_null_is_no_log(key: str) -> None:
+    assert _wire.parse(without(RECORDED["v3_swap"], key)) is None
+    assert _wire.parse(with_result(RECORDED["v3_swap"], **{key: None})) is None
+
+
+@pytest.mark.parametrize("key", HEAD_KEYS)
+def test_head_with_a_field_missing_or_null_is_no_head(key: str) -> None:
+    assert _wire.parse(without(RECORDED["head_plain"], key)) is None
+    assert _wire.parse(with_result(RECORDED["head_plain"], **{key: None})) is None
+
+
+def test_optional_fields() -> None:
+    log, head = _wire.parse(RECORDED["v2_sync"]), _wire.parse(RECORDED["head_plain"])
+    assert log is not None
+    assert head is not None
+    assert _wire.parse(without(RECORDED["v2_sync"], "removed")) == log | {"removed": False}
+    assert _wire.parse(with_result(RECORDED["v2_sync"], removed=True)) == log | {"removed": True}
+    assert _wire.parse(with_result(RECORDED["v2_sync"], removed="true")) is None
+    assert head["base_fee"] > 0
+    assert _wire.parse(without(RECORDED["head_plain"], "baseFeePerGas")) == head | {"base_fee": 0}
+    pre_1559 = with_result(RECORDED["head_plain"], baseFeePerGas=None)
+    assert _wire.parse(pre_1559) == head | {"base_fee": 0}
+    assert len(head["logs_bloom"]) == 256
+    for no_bloom in (
+        without(RECORDED["head_plain"], "logsBloom"),
+        with_result(RECORDED["head_plain"], logsBloom=None),
+    ):
+        assert _wire.parse(no_bloom) == head | {"logs_bloom": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("head_plain", "baseFeePerGas", "0x10000000000000000"),
+        ("head_plain", "number", "0x10000000000000000"),
+        ("head_plain", "number", 5),
+        ("head_plain", "number", "0x"),
+        ("head_plain", "number", "5"),
+        ("head_plain", "hash", "0x" + "0" * 62),
+        ("head_plain", "logsBloom", "0x" + "0" * 510),
+        ("v2_sync", "logIndex", "0x100000000"),
+        ("v2_sync", "blockNumber", "0x1g"),
+        ("v2_sync", "address", "0x" + "0" * 42),
+        ("v2_sync", "address", "0x" + "0" * 39 + "g"),
+        ("v2_sync", "data", "0x123"),
+        ("v2_sync", "data", ""),
+        ("v2_sync", "data", "0x" + "0" * 63 + " "),
+        ("v2_sync", "topics", ["0x" + "1" * 63]),
+        ("v2_sync", "topics", ["0x" + "1" * 64] * 5),
+        ("v2_sync", "topics", ["0x" + "1" * 64, None]),
+        ("v2_sync", "topics", "0x" + "1" * 64),
+    ],
+)
+def test_malformed_field_is_no_event(name: str, key: str, value: Any) -> None:
+    assert _wire.parse(with_result(RECORDED[name], **{key: value})) is None
+
+
+def test_field_named_twice_is_no_event() -> None:
+    frame = RECORDED["v2_sync"]
+    assert _wire.parse(frame.replace(b'"removed":false', b'"removed":false,"removed":true')) is None
+    assert _wire.parse(frame.replace(b'"params"', b'"params":{},"params"')) is None
+    assert _wire.parse(frame.replace(b'"result"', b'"result":{},"result"')) is None
+
+
+def test_every_hex_digit_position_is_checked_and_placed() -> None:
+    """Each byte value at each place of a word: a digit is decoded, anything else refused."""
+    message = orjson.loads(RECORDED["eight_words"])
+    random_word = f"{random.Random(1).getrandbits(256):064x}"
+    for place in range(64):
+        for value in range(256):
+            word = bytearray(random_word.encode())
+            word[place] = value
+            frame = RECORDED["eight_words"].replace(
+                message["params"]["result"]["data"].encode(), b"0x" + bytes(word)
+            )
+            event = _wire.parse(frame)
+            if chr(value) in "0123456789abcdefABCDEF":
+                assert event is not None
+                assert event["words"] == [int(word, 16)]
+            else:
+                assert event is None, (place, value)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(-1e90, 1e90, allow_nan=False).filter(lambda x: x == 0 or abs(x) > 1e-90)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+known_keys = set(LOG_KEYS + HEAD_KEYS + ["removed", "baseFeePerGas"])
+extra_keys = st.from_regex(r"\A[a-zA-Z0-9_ ]{1,18}\Z").filter(lambda key: key not in known_keys)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    name=st.sampled_from(sorted(MESSAGES)),
+    extra=st.dictionaries(extra_keys, json_values, max_size=4),
+    outer=st.dictionaries(extra_keys.filter(lambda k: k != "method"), json_values, max_size=2),
+    seed=st.randoms(use_true_random=False),
+    indent=st.sampled_from([None, 0, 1, "\t", "\r\n "]),
+)
+def test_order_space_and_extra_keys_do_not_matter(
+    name: str,
+    extra: dict[str, Any],
+    outer: dict[str, Any],
+    seed: random.Random,
+    indent: int | str | None,
+) -> None:
+    def shuffled(pairs: dict[str, Any]) -> dict[str, Any]:
+        return dict(seed.sample(list(pairs.items()), len(pairs)))
+
+    message = orjson.loads(RECORDED[name])
+    result = shuffled(message["params"]["result"] | extra)
+    params = shuffled(message["params"] | {"result": result, "x": outer})
+    frame = json.dumps(
+        shuffled(message | {"y": outer} | {"params": params}),
+        indent=indent,
+        ensure_ascii=False,
+    ).encode("utf-8", "surrogatepass")
+    event = _wire.parse(frame)
+    assert event == oracle.read(RECORDED[name])
+
+
+def mutant(frame: bytes, dice: random.Random) -> bytes:
+    """The frame with one to three small damages."""
+    text = bytearray(frame)
+    for _ in range(dice.choice((1, 1, 1, 2, 3))):
+        i = dice.randrange(len(text))
+        j = min(len(text), i + dice.randrange(1, 70))
+        match dice.randrange(8):
+            case 0:
+                text[i] = dice.randrange(256)
+            case 1:
+                text[i] = dice.choice(b'"\\{}[]:,0123456789abcdefABCDEFxX nulltrue.-+eE\n\t')
+            case 2:
+                text.insert(i, dice.choice(b'"\\{}[]:,0aF n\x00\x1f\x7f\x80\xc3\xed\xff'))
+            case 3:
+                del text[i]
+            case 4:
+                del text[i:j]
+            case 5:
+                text[i:i] = text[i:j]
+            case 6:
+                text[i] ^= 1 << dice.randrange(8)
+            case 7:
+                del text[j:]
+        if not text:
+            break
+    return bytes(text)
+
+
+def mutants(count: int, seed: int) -> list[bytes]:
+    dice = random.Random(seed)
+    frames = list(MESSAGES.values())
+    frames += [json.dumps(orjson.loads(frame), indent=1).encode() for frame in frames]
+    frames += [respelt(MESSAGES["v3_swap"], LOG_ORDER["geth"], extra=[1.5, {"a": "\\u0041é"}])]
+    return [mutant(dice.choice(frames), dice) for _ in range(count)]
+
+
+def ambiguous(frame: bytes) -> bool:
+    """Whether a key comes twice in one object, or is spelt with an escape: refused by design."""
+    repeated = False
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        repeated |= len({key for key, _ in items}) < len(items)
+        return dict(items)
+
+    json.loads(frame, object_pairs_hook=pairs)
+    return repeated or re.search(rb'"[^"]*\\[^"]*"\s*:', frame) is not None
+
+
+def test_damaged_frame_is_read_as_orjson_reads_it_or_not_at_all() -> None:
+    events = 0
+    for frame in mutants(30_000, seed=20261122):
+        event, expected = _wire.parse(frame), oracle.read(frame)
+        if event is not None:
+            events += 1
+            assert event == expected, frame
+        else:
+            assert expected is None or ambiguous(frame), frame
+    assert 2_000 < events < 15_000  # the damage is neither all harmless nor all fatal
+
+
+HARNESS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include "wire.h"
+
+/* Frames from standard input (4-byte length, then bytes), each scanned in a block of exactly its
+ * size; one line each: the message and a checksum of what it filled. */
+int main(void) {
+    uint32_t n;
+    while (fread(&n, 4, 1, stdin) == 1) {
+        char *frame = malloc(n);
+        log_event log = {0};
+        head_event head = {0};
+        uint64_t sum = 0;
+        if (n && fread(frame, n, 1, stdin) != 1) return 1;
+        int message = wire_scan(frame, n, &log, &head);
+        const unsigned char *bytes = message == WIRE_LOG ? (void *)&log : (void *)&head;
+        size_t size = message == WIRE_LOG ? sizeof log : message == WIRE_HEAD ? sizeof head : 0;
+        for (size_t i = 0; i < size; i++) sum = sum * 1099511628211u + bytes[i];
+        printf("%d %016llx\n", message, (unsigned long long)sum);
+        free(frame);
+    }
+    return 0;
+}
+"""
+
+
+def scanned(tmp_path: Path, frames: list[bytes], *flags: str) -> list[str]:
+    """The harness's lines for the frames, built with sanitizers and the flags given."""
+    (tmp_path / "harness.c").write_text(HARNESS)
+    binary = tmp_path / f"harness{len(flags)}"
+    command = [os.environ.get("CC", "cc"), "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"]
+    command += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", *flags]
+    command += ["-I", str(ROOT / "mevfast/include"), "harness.c", "-o", str(binary)]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    stream = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
+    ran = subprocess.run([binary], input=stream, capture_output=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr.decode()[-2000:]
+    return ran.stdout.decode().splitlines()
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CC", "cc")) is None, reason="no C compiler")
+def test_no_read_outside_the_frame_and_portable_digits_agree(tmp_path: Path) -> None:
+    frames = mutants(20_000, seed=7)
+    for whole in MESSAGES.values():
+        frames += [whole[:n] for n in range(len(whole) + 1)]
+    lines = scanned(tmp_path, frames)
+    assert len(lines) == len(frames)
+    names = {"0": None, "1": "log", "2": "head"}
+    for frame, line in zip(frames, lines, strict=True):
+        event = _wire.parse(frame)
+        assert names[line[0]] == (event and event["message"])
+    assert scanned(tmp_path, frames, "-DHEX_PORTABLE") == lines
