@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+AFTER_FIELDS: dict[str, tuple[str, ...]]
 KINDS: tuple[str, ...]
 
 class Quote(NamedTuple):
@@ -11,6 +12,8 @@ class Quote(NamedTuple):
 
 class Refused(NamedTuple):
     reason: str
+
+def parse_integer(value: Any, where: str, low: int, high: int) -> int: ...
 
 class Pool:
     kind: str

@@ -47,7 +47,12 @@ from mevfast.u256 cimport (
 from mevfast._math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, get_sqrt_ratio_at_tick
 from mevfast.errors import DataError
 
-KINDS = ("uniswap_v2", "uniswap_v3")
+# Of every kind, the state fields that a swap moves: the keys of Quote.after.
+AFTER_FIELDS = {
+    "uniswap_v2": ("reserve0", "reserve1"),
+    "uniswap_v3": ("sqrt_price_x96", "tick", "liquidity"),
+}
+KINDS = tuple(AFTER_FIELDS)
 
 Quote = namedtuple("Quote", ("amount_in", "amount_out", "after", "price_after"), module=__name__)
 Refused = namedtuple("Refused", ("reason",), module=__name__)
@@ -106,7 +111,7 @@ cdef void pool_apply_after(pool_state *s, const pool_quote *q) noexcept nogil:
         s.v3.tick = q.after.v3.tick
 
 
-def _integer(value, str where, low, high):
+def parse_integer(value, str where, low, high):
     """An int, or a decimal string, in [low, high]; DataError names `where` otherwise."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = int(value)
@@ -120,7 +125,7 @@ def _integer(value, str where, low, high):
 def _field(fields, str name, str where, low, high):
     if name not in fields:
         raise DataError(f"{where}{name}: expected an integer or a decimal string, was missing")
-    return _integer(fields[name], where + name, low, high)
+    return parse_integer(fields[name], where + name, low, high)
 
 
 def _ticks(fields, str where, int spacing):
@@ -136,12 +141,12 @@ def _ticks(fields, str where, int spacing):
         at = f"{where}ticks[{i}]"
         if not isinstance(entry, list | tuple) or len(entry) != 2:
             raise DataError(f"{at}: expected [tick, liquidity_net], was {entry!r:.60}")
-        tick = _integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
+        tick = parse_integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
         if tick % spacing:
             raise DataError(f"{at}[0]: expected a multiple of tick_spacing {spacing}, was {tick}")
         if tick in found:
             raise DataError(f"{at}[0]: expected every tick once, was {tick} again")
-        found[tick] = _integer(entry[1], f"{at}[1]", -(1 << 127), (1 << 127) - 1)
+        found[tick] = parse_integer(entry[1], f"{at}[1]", -(1 << 127), (1 << 127) - 1)
     return sorted(found.items())
 
 

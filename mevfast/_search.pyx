@@ -202,7 +202,7 @@ cdef class Search(Graph):
         cdef uint32_t token = c.hop[0].token_in, funding, i
         cdef double rate = self.price_in_base(token), value, best = -INFINITY
         cdef lender_fee fee
-        cdef u256 cap, most
+        cdef u256 cap, floor
         cdef sized_cycle sized, free_sized
         cdef int status, why = <int>DROP_NO_FUNDING
         cdef bint have_free = False
@@ -232,9 +232,10 @@ cdef class Search(Graph):
         if best < u256_to_double(&self.settings.min_profit):
             return <int>DROP_BELOW_MINIMUM
         # The executor's own floor: what it takes to come out even with gas and the minimum.
-        u256_from_double(&most, (self.gas_units(c, plan.funding) * self.gas_price
-                                 + u256_to_double(&self.settings.min_profit)) * rate)
-        plan.min_profit = plan.profit if u256_lt(&plan.profit, &most) else most
+        if u256_from_double(&floor, (self.gas_units(c, plan.funding) * self.gas_price
+                                     + u256_to_double(&self.settings.min_profit)) * rate) != 0:
+            return <int>DROP_BELOW_MINIMUM
+        plan.min_profit = plan.profit if u256_lt(&plan.profit, &floor) else floor
         net[0] = best
         return -1
 

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mevfast.errors import DevnetError
 
@@ -33,14 +34,16 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
 class Child:
     """One running command: own process group (a terminal's Ctrl-C reaches only the parent).
 
-    Its standard output is discarded unless `stdout` is a file descriptor; its standard error is
-    kept for messages.
+    Its standard output is discarded; its standard error is kept for messages.
     """
 
     def __init__(
-        self, name: str, argv: Sequence[str], *, stdin: int = subprocess.DEVNULL,
-        stdout: int = subprocess.DEVNULL,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+    ) -> None:
         """Starts `argv`; DevnetError where that fails. Only from the main thread."""
         if threading.current_thread() is not threading.main_thread():
             raise DevnetError(f"{name}: expected to be started from the main thread")
@@ -49,8 +52,9 @@ class Child:
         try:
             self.process = subprocess.Popen(
                 argv,
-                stdin=stdin,
-                stdout=stdout,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
                 process_group=0,
                 preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 - one system call
@@ -63,6 +67,12 @@ class Child:
     def running(self) -> bool:
         """Whether the process has not ended yet."""
         return self.process.poll() is None
+
+    def check(self) -> None:
+        """DevnetError with exit code and last words where the process ended by itself."""
+        code = self.process.poll()
+        if code is not None:
+            raise DevnetError(f"{self.name} ended by itself, exit code {code}: {self.last_words()}")
 
     def last_words(self, lines: int = 5) -> str:
         """The last lines of its standard error, joined by ` | `, for a one-line message."""
@@ -80,9 +90,6 @@ class Child:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
 
     def close(self) -> None:
         """Stops it and forgets its standard error."""

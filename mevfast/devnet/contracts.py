@@ -13,7 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from mevfast.devnet import npm
-from mevfast.devnet.node import Anvil
+from mevfast.devnet.http_rpc import HttpRpc
 from mevfast.errors import DevnetError
 
 DEPLOY_GAS = 8_000_000
@@ -62,6 +62,12 @@ class Contract:
         return values[0] if len(values) == 1 else values
 
 
+def view(contract: Contract, name: str, *args: Any) -> tuple[str, list[Any]]:
+    """The JSON-RPC call that reads `name(*args)` at the latest block."""
+    data = "0x" + contract.encode(name, *args).hex()
+    return "eth_call", [{"to": contract.address, "data": data}, "latest"]
+
+
 @dataclass(frozen=True)
 class _Pending:
     label: str
@@ -75,9 +81,9 @@ class Writer:
     so whatever needs no answer of the chain fits into one batch.
     """
 
-    def __init__(self, node: Anvil, sender: str) -> None:
+    def __init__(self, rpc: HttpRpc, sender: str) -> None:
         """`sender` sends whatever names no other sender."""
-        self.node, self.sender = node, sender
+        self.rpc, self.sender = rpc, sender
         self._nonces: dict[str, int] = {}
         self._queue: list[_Pending] = []
 
@@ -119,7 +125,7 @@ class Writer:
         """Queues a request under the next nonce of its sender, which it returns."""
         sender = request["from"]
         if sender not in self._nonces:
-            count = self.node.rpc("eth_getTransactionCount", sender, "latest")
+            count = self.rpc.call("eth_getTransactionCount", sender, "latest")
             self._nonces[sender] = int(count, 16)
         nonce = self._nonces[sender]
         self._nonces[sender] = nonce + 1
@@ -131,12 +137,12 @@ class Writer:
         queue, self._queue = self._queue, []
         if not queue:
             return
-        hashes = self.node.rpc_batch([("eth_sendTransaction", [p.request]) for p in queue])
+        hashes = self.rpc.batch([("eth_sendTransaction", [p.request]) for p in queue])
         for _ in queue:  # a block takes at least one of them
-            self.node.rpc("evm_mine")
-            if int(self.node.rpc("txpool_status")["pending"], 16) == 0:
+            self.rpc.call("evm_mine")
+            if int(self.rpc.call("txpool_status")["pending"], 16) == 0:
                 break
-        receipts = self.node.rpc_batch([("eth_getTransactionReceipt", [h]) for h in hashes])
+        receipts = self.rpc.batch([("eth_getTransactionReceipt", [h]) for h in hashes])
         for pending, receipt in zip(queue, receipts, strict=True):
             if receipt is None or int(receipt["status"], 16) != 1:
                 state = "was not mined" if receipt is None else "reverted"
@@ -148,15 +154,7 @@ class Writer:
 
     def read_many(self, calls: list[tuple[Contract, str, tuple[Any, ...]]]) -> list[Any]:
         """The decoded results of several view calls at the latest block, in order."""
-        answers = self.node.rpc_batch(
-            [
-                (
-                    "eth_call",
-                    [{"to": c.address, "data": "0x" + c.encode(name, *args).hex()}, "latest"],
-                )
-                for c, name, args in calls
-            ]
-        )
+        answers = self.rpc.batch([view(c, name, *args) for c, name, args in calls])
         return [
             c.decode(name, len(args), bytes.fromhex(answer[2:]))
             for (c, name, args), answer in zip(calls, answers, strict=True)

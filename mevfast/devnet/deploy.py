@@ -88,10 +88,10 @@ PAIRS = (
 
 # V3 positions of a pool: half width in ticks, share of its depth. The inner ones are left
 # and re-entered all the time, so that swaps cross ticks.
-LADDER = ((20_000, Fraction(35, 100)), (2_400, Fraction(30, 100)),
-          (600, Fraction(20, 100)), (200, Fraction(15, 100)))  # fmt: skip
-PEGGED_LADDER = ((2_000, Fraction(20, 100)), (120, Fraction(30, 100)),
-                 (40, Fraction(30, 100)), (10, Fraction(20, 100)))  # fmt: skip
+LADDER = ((20_000, Fraction(30, 100)), (2_000, Fraction(25, 100)), (500, Fraction(20, 100)),
+          (150, Fraction(15, 100)), (50, Fraction(10, 100)))  # fmt: skip
+PEGGED_LADDER = ((2_000, Fraction(25, 100)), (200, Fraction(20, 100)), (60, Fraction(20, 100)),
+                 (20, Fraction(20, 100)), (6, Fraction(15, 100)))  # fmt: skip
 
 BALANCER_USD = 16_000_000
 BALANCER_SWAP_FEE = WAD // 1000
@@ -119,7 +119,7 @@ class _Asset:
 def deploy_market(node: Anvil) -> Market:
     """Deploys everything on an empty chain that mines on request; DevnetError on any revert."""
     deployer = DEV_ACCOUNTS[DEPLOYER_ACCOUNT].address
-    writer = Writer(node, deployer)
+    writer = Writer(node.client(), deployer)
     rich = 10**9 * WAD
     for index in (DEPLOYER_ACCOUNT, *TRADER_ACCOUNTS):
         node.rpc("anvil_setBalance", DEV_ACCOUNTS[index].address, hex(rich))

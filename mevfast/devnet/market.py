@@ -19,7 +19,7 @@ from mevfast.devnet import npm
 from mevfast.devnet.node import Anvil
 from mevfast.errors import DevnetError
 
-_SOURCES = ("contracts.py", "deploy.py", "market.py", "node.py", "npm.py")
+_SOURCES = ("contracts.py", "deploy.py", "http_rpc.py", "market.py", "node.py", "npm.py")
 _STATE, _MARKET = "state.json", "market.json"
 
 ENGINE_ACCOUNT = 0
@@ -149,7 +149,8 @@ def state_folder() -> Path:
     return folder
 
 
-def prepared() -> tuple[Path, Market]:
-    """The state file for `Anvil(load_state=...)` and the market it holds."""
+def prepared() -> tuple[Path, Path, Market]:
+    """State file for `Anvil(load_state=...)`, market file, and the market they hold."""
     folder = state_folder()
-    return folder / _STATE, Market.from_json((folder / _MARKET).read_text())
+    market_file = folder / _MARKET
+    return folder / _STATE, market_file, Market.from_json(market_file.read_text())

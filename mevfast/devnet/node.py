@@ -5,7 +5,6 @@ Owns the process, its port and its published test accounts. Knows nothing of con
 
 import asyncio
 import http.client
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from typing import Any, Self
 
 from mevfast.devnet import npm
 from mevfast.devnet.child import Child
-from mevfast.errors import DevnetError, RpcError
+from mevfast.devnet.http_rpc import HttpRpc
+from mevfast.errors import DevnetError
 
 CHAIN_ID = 42161
 HOST = "127.0.0.1"
@@ -140,7 +140,7 @@ class Anvil:
             self._arguments += ["--load-state", str(load_state)]
         self._arguments += extra_args
         self._child: Child | None = None
-        self._port = 0
+        self._client: HttpRpc | None = None
 
     @property
     def pid(self) -> int:
@@ -150,19 +150,30 @@ class Anvil:
         return self._child.process.pid
 
     @property
+    def port(self) -> int:
+        """The TCP port it listens on, for HTTP and WebSocket alike."""
+        return self.client().port
+
+    @property
     def http_url(self) -> str:
         """Where it answers JSON-RPC over HTTP."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{HOST}:{self.port}"
 
     @property
     def ws_url(self) -> str:
         """Where it answers JSON-RPC over WebSocket."""
-        return f"ws://{HOST}:{self._port}"
+        return f"ws://{HOST}:{self.port}"
 
     @property
     def running(self) -> bool:
         """Whether the node process is alive."""
         return self._child is not None and self._child.running
+
+    def check(self) -> None:
+        """DevnetError with its last words where the node ended by itself, or never started."""
+        if self._child is None:
+            raise DevnetError("anvil is not running: expected start() first")
+        self._child.check()
 
     def _spawn(self) -> None:
         if self._child is not None:
@@ -171,17 +182,14 @@ class Anvil:
 
     def _ready(self) -> bool:
         """Whether it answers with the expected chain id; DevnetError when it ended or differs."""
-        child = self._child
-        if child is None or not child.running:
-            words = child.last_words() if child else ""
-            code = child.process.returncode if child else None
-            raise DevnetError(f"anvil ended while starting, exit code {code}: {words}")
-        if not self._port:
-            self._port = _listening_port(child.process.pid) or 0
-        if not self._port:
-            return False
+        self.check()
+        if self._client is None:
+            port = _listening_port(self.pid)
+            if port is None:
+                return False
+            self._client = HttpRpc(HOST, port)
         try:
-            answer = self.rpc("eth_chainId", timeout_s=1.0)
+            answer = self._client.call("eth_chainId", timeout_s=1.0)
         except (OSError, http.client.HTTPException):
             return False
         if int(answer, 16) != self.chain_id:
@@ -225,36 +233,19 @@ class Anvil:
         if self._child is not None:
             self._child.close()
             self._child = None
-            self._port = 0
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def rpc(self, method: str, *params: Any, timeout_s: float = 30.0) -> Any:
         """One JSON-RPC request over HTTP, for set-up and tests; blocks. RpcError if refused."""
-        return self.rpc_batch([(method, list(params))], timeout_s=timeout_s)[0]
+        return self.client().call(method, *params, timeout_s=timeout_s)
 
-    def rpc_batch(
-        self, calls: Sequence[tuple[str, list[Any]]], timeout_s: float = 60.0
-    ) -> list[Any]:
-        """Several requests in one HTTP body; their results in order. The first refusal raises."""
-        requests = [
-            {"jsonrpc": "2.0", "id": index, "method": method, "params": params}
-            for index, (method, params) in enumerate(calls)
-        ]
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=timeout_s)
-        try:
-            connection.request(
-                "POST", "/", json.dumps(requests), {"Content-Type": "application/json"}
-            )
-            answers = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
-        results: list[Any] = [None] * len(calls)
-        for answer in answers:
-            if "error" in answer:
-                error = answer["error"]
-                method = calls[answer["id"]][0]
-                raise RpcError(method, error["code"], error["message"], error.get("data"))
-            results[answer["id"]] = answer["result"]
-        return results
+    def client(self) -> HttpRpc:
+        """The blocking client of the running node."""
+        if self._client is None:
+            raise DevnetError("anvil is not running: expected start() first")
+        return self._client
 
     def __enter__(self) -> Self:
         """Starts the node."""

@@ -1,0 +1,85 @@
+"""The hot chain's C face: what one frame goes through, from its bytes to the signed request."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from mevfast._audit cimport Audit
+from mevfast._cache cimport Table
+from mevfast._search cimport Search
+from mevfast._tx cimport Signer, tx_fields
+from mevfast.types cimport head_event, log_event, swap_plan
+from mevfast.u256 cimport u256
+
+
+cdef enum:
+    MAX_PENDING = 64
+    LATENCY_RING = 65536
+    REQUEST_BYTES = 4096
+
+# A transaction of ours until its receipt is in.
+cdef struct pending_trade:
+    uint8_t used
+    uint8_t landed                # a log of it was seen: it is mined and did not revert
+    uint8_t replayed              # replay_out holds what the state before it pays
+    uint8_t holds                 # its pools are still marked in flight
+    uint8_t tx_hash[32]
+    uint64_t nonce
+    uint64_t request_id
+    uint64_t block                # decided on the state after this block
+    uint64_t landed_block
+    int64_t latency_ns            # first byte of the frame handled to request handed over
+    double net                    # base token wei after gas
+    u256 replay_out
+    swap_plan plan
+
+
+# DANGER: `WSFrame.payload_ptr` dies with the callback; nothing here keeps it.
+cdef class Core:
+    cdef readonly Table table
+    cdef readonly Search search
+    cdef readonly Audit audit
+    cdef readonly Signer signer
+    cdef object send              # callable(memoryview), writes to the socket at once
+    cdef object after             # callable(), once a batch of frames is through
+
+    cdef readonly bint live       # the table is true; else events wait in `buffer`
+    cdef readonly str doubt       # why it is not, in words for the log
+    cdef public bint paused       # a risk limit stands: plans are counted, not sent
+    cdef public bint shadow       # decide and count, never send
+    cdef readonly bint head_moved # a head came since `after` was last called
+
+    cdef head_event head
+    cdef bint block_closed        # every log of the head's block has been applied
+    cdef uint64_t logs_block      # block of the newest log applied
+    cdef log_event *buffer
+    cdef uint32_t n_buffer, cap_buffer
+    cdef uint32_t *touched        # slots moved since their block was last searched
+    cdef uint8_t *is_touched
+    cdef uint32_t n_touched
+    cdef bint fresh               # events since the last search
+    cdef int64_t batch_start      # monotonic ns, 0 between batches
+
+    cdef tx_fields tx
+    cdef uint32_t deadline_blocks, max_fee_percent, gas_limit_percent
+    cdef uint64_t next_request
+    cdef pending_trade pending[MAX_PENDING]
+    cdef uint32_t n_pending
+    cdef uint8_t calldata[1024]
+    cdef uint8_t raw[2048]
+    cdef char request[REQUEST_BYTES]
+    cdef object request_view
+
+    cdef int64_t latency[LATENCY_RING]
+    cdef readonly uint64_t n_sent, n_logs, n_heads, n_searches, n_unknown
+
+    cdef void lose(self, str why)
+    cdef bint take(self, const char *buf, Py_ssize_t n) except -1
+    cdef int on_log(self, const log_event *e) except -1
+    cdef int on_head(self, const head_event *h) except -1
+    cdef int apply(self, const log_event *e) except -1
+    cdef void own_log(self, const log_event *e) noexcept nogil
+    cdef void release(self, pending_trade *p) noexcept nogil
+    cdef void touch(self, uint32_t slot) noexcept nogil
+    cdef uint32_t find_plans(self) noexcept nogil
+    cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil
+    cdef int act(self) except -1
+    cdef dict _trade(self, pending_trade *p)

@@ -1,0 +1,423 @@
+"""The hot chain: frame -> event -> table -> search -> plan -> signed request, on one stack.
+
+Owns what has to be known between two frames: the head, whether the table is true, what is under
+way. Makes no Python object for an event or a candidate, waits for nothing, and does no I/O of its
+own: the request goes through the `send` it was given. When anything contradicts the state held
+it stops deciding and says so; the cold half then loads again.
+
+A block is searched once all its logs are in. Nodes send head and logs of a block side by side in
+either order, and may split them over several reads. Logs before their head are complete with it.
+Logs after their head are complete for a pool that the head's logs bloom does not name, or that a
+log of the block has reached; cycles through other pools wait.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from picows.picows cimport WSFrame
+
+from mevfast._audit cimport Audit
+from mevfast._cache cimport (
+    APPLY_CHANGED,
+    APPLY_INCONSISTENT,
+    APPLY_MALFORMED,
+    APPLY_UNKNOWN_POOL,
+    TABLE_NO_SLOT,
+    table_apply,
+    table_find,
+)
+from mevfast._graph cimport DROP_RISK, DROP_SHADOW
+from mevfast._math cimport u256_to_pyint
+from mevfast._search cimport Search
+from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
+from mevfast._wire cimport wire_parse
+from mevfast.types cimport (
+    EVENT_UNKNOWN,
+    WIRE_HEAD,
+    WIRE_LOG,
+    WIRE_OTHER,
+    head_event,
+    log_event,
+    plan_hop,
+    swap_plan,
+)
+
+from mevfast._cache import KIND_NAMES
+from mevfast._search import FUNDING_NAMES
+
+cdef uint32_t MAX_BUFFERED = 200000
+HOT_REQUESTS = 1 << 40  # request ids from here on are ours
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
+
+
+cdef bint is_zero(const uint8_t *bytes, int n) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        if bytes[i] != 0:
+            return False
+    return True
+
+
+cdef class Core:
+    """The engine's hot half.
+
+    Args:
+        search: the graph with its table.
+        signer: signs every transaction.
+        executor: its address, 20 bytes.
+        chain_id, deadline_blocks: as in the config.
+        max_fee_percent: maxFeePerGas as a share of the head's base fee.
+        priority_fee: maxPriorityFeePerGas, wei.
+        gas_limit_percent: gas limit as a share of the gas expected.
+        send: called with a memoryview of one request; DANGER: valid during the call only.
+        after: called with nothing after each batch of frames.
+    """
+
+    def __cinit__(self, Search search, Signer signer not None, bytes executor, uint64_t chain_id,
+                  object send, object after, *, uint32_t deadline_blocks=2,
+                  uint32_t max_fee_percent=200, uint64_t priority_fee=0,
+                  uint32_t gas_limit_percent=150):
+        if len(executor) != 20:
+            raise ValueError(f"executor: expected 20 bytes, was {len(executor)}")
+        self.table, self.search, self.signer = search.table, search, signer
+        self.audit = Audit(search.table)
+        self.send, self.after = send, after
+        self.touched = <uint32_t *>calloc(self.table.t.capacity, sizeof(uint32_t))
+        self.is_touched = <uint8_t *>calloc(self.table.t.capacity, 1)
+        if self.touched == NULL or self.is_touched == NULL:
+            raise MemoryError(f"{self.table.t.capacity} pools")
+        memset(&self.tx, 0, sizeof(tx_fields))
+        self.tx.chain_id = chain_id
+        self.tx.max_priority_fee = priority_fee
+        memcpy(self.tx.to, <const uint8_t *>executor, 20)
+        self.deadline_blocks, self.max_fee_percent = deadline_blocks, max_fee_percent
+        self.gas_limit_percent = gas_limit_percent
+        self.next_request = HOT_REQUESTS
+        self.doubt = "nothing is loaded yet"
+        self.request_view = memoryview(<char[:REQUEST_BYTES]>self.request)
+
+    def __dealloc__(self):
+        free(self.touched)
+        free(self.is_touched)
+        free(self.buffer)
+
+    # ---- frames in ----
+
+    def feed(self, WSFrame frame):
+        """One TEXT frame: True where it was a log or a head, False where it is another's."""
+        return self.take(frame.payload_ptr, frame.payload_size)
+
+    def feed_bytes(self, bytes message):
+        """The same for a message that came in fragments."""
+        return self.take(<const char *>message, len(message))
+
+    cdef bint take(self, const char *buf, Py_ssize_t n) except -1:
+        cdef log_event log
+        cdef head_event head
+        cdef int message
+        if self.batch_start == 0:
+            self.batch_start = now_ns()
+        message = wire_parse(buf, n, &log, &head)
+        if message == WIRE_LOG:
+            self.n_logs += 1
+            self.on_log(&log)
+        elif message == WIRE_HEAD:
+            self.n_heads += 1
+            self.on_head(&head)
+        else:
+            return False
+        return True
+
+    def flush(self):
+        """All frames that had arrived are in: decides, sends, then audits and reports."""
+        if self.live and self.n_touched and self.fresh:
+            self.act()
+        self.batch_start = 0
+        self.audit.run()
+        self.after()
+        self.head_moved = False
+
+    cdef void lose(self, str why):
+        """The table may be wrong: from here on events wait until it is loaded again."""
+        if self.live:
+            self.live = False
+            self.doubt = why
+
+    cdef int on_log(self, const log_event *e) except -1:
+        cdef uint32_t cap
+        if e.removed:
+            self.lose(f"block {e.block_number} was taken back by a reorg")
+        if self.live:
+            return self.apply(e)
+        if e.kind == EVENT_UNKNOWN or e.removed:
+            return 0
+        if self.n_buffer == self.cap_buffer:
+            if self.n_buffer >= MAX_BUFFERED:
+                self.doubt = f"{MAX_BUFFERED} events arrived while loading"
+                self.n_buffer = 0  # the load in progress fails on it and starts again
+            cap = 1024 if self.cap_buffer == 0 else min(2 * self.cap_buffer, MAX_BUFFERED)
+            grown = realloc(self.buffer, cap * sizeof(log_event))
+            if grown == NULL:
+                raise MemoryError(f"{cap} events")
+            self.buffer, self.cap_buffer = <log_event *>grown, cap
+        self.buffer[self.n_buffer] = e[0]
+        self.n_buffer += 1
+        return 0
+
+    cdef int on_head(self, const head_event *h) except -1:
+        if memcmp(h.hash, self.head.hash, 32) == 0:
+            return 0  # the same head twice
+        if (self.live and not is_zero(self.head.hash, 32)
+                and memcmp(h.parent_hash, self.head.hash, 32) != 0):
+            self.lose(f"head {h.number} does not follow head {self.head.number}: "
+                      "a reorg, or heads were missed")
+        self.head = h[0]
+        self.head_moved = True
+        # Logs of a block stand together beside its head: those that came before it are all.
+        self.block_closed = self.logs_block == h.number
+        self.fresh = True
+        return 0
+
+    # ---- events ----
+
+    cdef int apply(self, const log_event *e) except -1:
+        cdef uint32_t slot
+        cdef int result
+        if e.kind == EVENT_UNKNOWN:
+            self.n_unknown += 1
+            return 0
+        if self.n_pending:
+            self.own_log(e)
+        slot = table_find(&self.table.t, e.address)
+        if slot != TABLE_NO_SLOT:
+            self.audit.before(e, slot)
+        result = table_apply(&self.table.t, e, &slot)
+        if result == APPLY_CHANGED:
+            self.logs_block = e.block_number
+            self.search.refresh(slot)
+            self.touch(slot)
+            self.fresh = True
+        elif result == APPLY_INCONSISTENT or result == APPLY_MALFORMED:
+            self.lose(f"a log of block {e.block_number} contradicts the pool "
+                      f"0x{(<const char *>e.address)[:20].hex()} as the table holds it")
+        return 0
+
+    cdef void own_log(self, const log_event *e) noexcept nogil:
+        """The first log of a transaction of ours: what does the state before it pay?"""
+        cdef uint32_t i
+        cdef pending_trade *p
+        for i in range(MAX_PENDING):
+            p = &self.pending[i]
+            if p.used and not p.landed and memcmp(p.tx_hash, e.tx_hash, 32) == 0:
+                p.landed = True
+                p.landed_block = e.block_number
+                p.replayed = self.search.replay(&p.plan, &p.replay_out) == 0
+                return
+
+    cdef void touch(self, uint32_t slot) noexcept nogil:
+        if not self.is_touched[slot]:
+            self.is_touched[slot] = True
+            self.touched[self.n_touched] = slot
+            self.n_touched += 1
+
+    cdef void release(self, pending_trade *p) noexcept nogil:
+        cdef uint8_t *in_flight = self.search.in_flight
+        cdef uint32_t i
+        if p.holds:
+            p.holds = False
+            for i in range(p.plan.n_hops):
+                in_flight[p.plan.hop[i].slot] -= 1
+
+    # ---- decisions ----
+
+    cdef uint32_t find_plans(self) noexcept nogil:
+        """Searches every touched pool; returns how many plans search.plans holds."""
+        cdef uint32_t i
+        cdef bint closed = self.block_closed or self.head.number > self.logs_block \
+            or not self.head.has_bloom
+        for i in range(MAX_PENDING):
+            if self.pending[i].used and self.pending[i].landed:
+                self.release(&self.pending[i])
+        self.search.bloom = NULL if closed else self.head.logs_bloom
+        self.search.bloom_block = self.head.number
+        self.search.begin()
+        for i in range(self.n_touched):
+            self.search.collect(self.touched[i])
+        self.n_searches += 1
+        if closed:
+            for i in range(self.n_touched):
+                self.is_touched[self.touched[i]] = False
+            self.n_touched = 0
+        self.fresh = False
+        return self.search.solve(self.head.base_fee + self.tx.max_priority_fee,
+                                 self.head.number + self.deadline_blocks)
+
+    cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil:
+        """Calldata, transaction, signature, request: its length in self.request, or -1."""
+        cdef Py_ssize_t n = encode_execute(plan, self.calldata, sizeof(self.calldata))
+        if n < 0:
+            return -1
+        self.tx.max_fee = self.head.base_fee * self.max_fee_percent // 100 \
+            + self.tx.max_priority_fee
+        self.tx.gas_limit = <uint64_t>self.search.gas_limit(plan) * self.gas_limit_percent // 100
+        n = tx_encode_signed(self.signer, &self.tx, self.calldata, <size_t>n, self.raw,
+                             sizeof(self.raw), tx_hash)
+        if n < 0:
+            return -1
+        return encode_send_raw(self.next_request, self.raw, <size_t>n, self.request,
+                               sizeof(self.request))
+
+    cdef int act(self) except -1:
+        """Finds plans for the touched pools and sends them."""
+        cdef uint32_t n, i, j, k = 0
+        cdef Py_ssize_t length
+        cdef pending_trade *p
+        cdef uint8_t tx_hash[32]
+        cdef uint8_t *in_flight = self.search.in_flight
+        cdef uint64_t *drops = self.search.drops
+        if self.logs_block > self.head.number:
+            return 0  # its head is still to come, and closes the block
+        n = self.find_plans()
+        for i in range(n):
+            if self.paused or self.shadow or self.n_pending == MAX_PENDING:
+                drops[<int>DROP_SHADOW if self.shadow else <int>DROP_RISK] += 1
+                continue
+            length = self.encode(&self.search.plans[i], tx_hash)
+            if length < 0:
+                raise RuntimeError("a plan could not be encoded or signed")
+            self.send(self.request_view[:length])
+            while self.pending[k].used:
+                k += 1
+            p = &self.pending[k]
+            memset(p, 0, sizeof(pending_trade))
+            p.latency_ns = now_ns() - self.batch_start
+            self.latency[self.n_sent % LATENCY_RING] = p.latency_ns
+            p.used = p.holds = True
+            memcpy(p.tx_hash, tx_hash, 32)
+            p.nonce, p.request_id = self.tx.nonce, self.next_request
+            p.block, p.net = self.head.number, self.search.plan_net[i]
+            p.plan = self.search.plans[i]
+            for j in range(p.plan.n_hops):
+                in_flight[p.plan.hop[j].slot] += 1
+            self.n_pending += 1
+            self.n_sent += 1
+            self.tx.nonce += 1
+            self.next_request += 1
+        return 0
+
+    # ---- the cold half's side ----
+
+    def begin_load(self, str why=None):
+        """Events from here on wait; returns the newest head's number, 0 where none came yet."""
+        if why is not None:
+            self.lose(why)
+        self.live = False
+        self.n_buffer = 0
+        return self.head.number
+
+    def end_load(self, uint64_t block):
+        """The table is true after `block`: applies what waited and goes live.
+
+        Events up to that block are in the load already and are passed over by the table.
+        """
+        cdef uint32_t i
+        if self.head.number < block:
+            raise ValueError(f"loaded at block {block}, but the newest head is {self.head.number}")
+        for i in range(self.n_touched):
+            self.is_touched[self.touched[i]] = False
+        self.n_touched = 0
+        self.doubt = ""
+        self.live = True
+        # What was observed before has no state to be compared with.
+        self.audit.n_queued = 0
+        for i in range(self.n_buffer):
+            if self.live and self.buffer[i].block_number > block:
+                self.apply(&self.buffer[i])
+        self.n_buffer = 0
+        self.logs_block = max(self.logs_block, block)
+        self.fresh = True
+        return self.live
+
+    def set_nonce(self, uint64_t nonce):
+        """The next transaction's nonce."""
+        self.tx.nonce = nonce
+
+    @property
+    def nonce(self):
+        """The next transaction's nonce."""
+        return self.tx.nonce
+
+    @property
+    def head_number(self):
+        """Number of the newest head, 0 before the first."""
+        return self.head.number
+
+    @property
+    def head_timestamp(self):
+        """Timestamp of the newest head, seconds."""
+        return self.head.timestamp
+
+    @property
+    def base_fee(self):
+        """Base fee of the newest head, wei."""
+        return self.head.base_fee
+
+    def trades(self):
+        """Every transaction under way, oldest nonce first, as dicts.
+
+        Keys: tx (hash, bytes), nonce, request_id, block (decided on), landed_block (None before a
+        log of it was seen), token, funding, amount_in, predicted (profit after the lender's fee,
+        token units), explained (the same recomputed on the state before the transaction, None
+        where unknown or refused), net (base token wei), latency_ns, hops.
+        """
+        cdef uint32_t i
+        out = [self._trade(&self.pending[i]) for i in range(MAX_PENDING) if self.pending[i].used]
+        return sorted(out, key=lambda trade: trade["nonce"])
+
+    cdef dict _trade(self, pending_trade *p):
+        cdef swap_plan *plan = &p.plan
+        cdef plan_hop *hop
+        cdef uint32_t i
+        predicted = u256_to_pyint(&plan.profit)
+        explained = None
+        if p.replayed:
+            explained = (u256_to_pyint(&p.replay_out) - u256_to_pyint(&plan.amount_out) + predicted)
+        hops = []
+        for i in range(plan.n_hops):
+            hop = &plan.hop[i]
+            hops.append({
+                "pool": (<const char *>hop.pool)[:20], "kind": KIND_NAMES[hop.kind],
+                "token_in": self.table.token_addresses[hop.token_in],
+                "token_out": self.table.token_addresses[hop.token_out],
+                "amount_in": u256_to_pyint(&hop.amount_in),
+                "amount_out": u256_to_pyint(&hop.amount_out)})
+        return {
+            "tx": (<const char *>p.tx_hash)[:32], "nonce": p.nonce, "request_id": p.request_id,
+            "block": p.block, "landed_block": p.landed_block if p.landed else None,
+            "token": (<const char *>plan.token)[:20], "funding": FUNDING_NAMES[plan.funding],
+            "amount_in": u256_to_pyint(&plan.amount_in), "predicted": predicted,
+            "explained": explained, "net": p.net, "latency_ns": p.latency_ns, "hops": hops,
+        }
+
+    def resolve(self, uint64_t nonce):
+        """A transaction is over: its pools are free again. False where it is not known."""
+        cdef uint32_t i
+        for i in range(MAX_PENDING):
+            if self.pending[i].used and self.pending[i].nonce == nonce:
+                self.release(&self.pending[i])
+                self.pending[i].used = False
+                self.n_pending -= 1
+                return True
+        return False
+
+    def latencies(self):
+        """Frame-to-send times of the newest transactions, ns."""
+        cdef uint64_t i
+        return [self.latency[i] for i in range(min(self.n_sent, <uint64_t>LATENCY_RING))]
