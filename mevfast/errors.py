@@ -20,7 +20,12 @@ class DataError(MevfastError):
 
 
 class NodeError(MevfastError):
-    """The node cannot be reached, speaks another protocol, or has another chain id."""
+    """The node cannot be reached, speaks another protocol, or has another chain id.
+
+    Its exit code is its own: a service manager may try again, unlike after a wrong config.
+    """
+
+    exit_code = 3
 
 
 class RpcError(MevfastError):

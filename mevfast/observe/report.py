@@ -57,6 +57,8 @@ def report(engine: "Engine") -> dict[str, Any]:
         "blocks": blocks,
         "pools": len(engine.table),
         "events_applied": engine.table.applied()["changed"],
+        "searches": core.n_searches,
+        "quotes": quotes,
         "candidates": search.n_candidates,
         "dropped": dropped,
         "sent": core.n_sent,
