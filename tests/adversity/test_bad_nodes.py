@@ -60,8 +60,10 @@ class Recorder:
     def __init__(self) -> None:
         self.log: list[str | bytes] = []
         self.fail_on: bytes | None = None
+        self.frames = 0
 
     def feed(self, message: WSFrame) -> bool:
+        self.frames += 1
         return self.feed_bytes(message.get_payload_as_bytes())
 
     def feed_bytes(self, message: bytes) -> bool:
@@ -119,13 +121,16 @@ async def test_keys_in_urls_are_not_shown() -> None:
 )
 @on_loop
 async def test_node_speaks_http(status: str) -> None:
+    asked = []
+
     async def answer(peer: Peer) -> None:
-        await peer.reader.readuntil(b"\r\n\r\n")
+        asked.append(await peer.reader.readuntil(b"\r\n\r\n"))
         peer.write(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\nLocation: /x\r\n\r\nno".encode())
 
     async with FakeNode(answer, upgraded=False) as node:
         error = await connection_error(node.url)
     says(error, node.url, "expected a WebSocket handshake", f"HTTP {status}", "WebSocket URL")
+    assert len(asked) == 1  # a redirect is reported, not followed
 
 
 @on_loop
@@ -182,7 +187,7 @@ async def test_node_without_tls() -> None:
 async def test_tls_handshake_stalls() -> None:
     async with FakeNode(forever, upgraded=False) as node:
         error = await connection_error(node.url.replace("ws:", "wss:"), timeout=0.1)
-    says(error, "wss://127.0.0.1", "expected")
+    says(error, "wss://127.0.0.1", "expected a connection", "SSL handshake", "0.1 s")
 
 
 # ---- A connection that ends ----
@@ -512,6 +517,7 @@ async def test_fragments_are_joined_with_pings_between_them() -> None:
             await seen.wait()
             await asyncio.sleep(0.01)
         assert [entry for entry in hot.log if entry != "flush"] == [b'{"hot":1}']
+        assert hot.frames == 0
         assert cold == [{"method": "m", "cold": 2}]
         assert pongs == [(PONG, b"are you there")]
 
@@ -531,6 +537,7 @@ async def test_what_was_fed_is_flushed_though_a_ping_ends_the_read() -> None:
         async with await Rpc.connect(node.url, hot=hot):
             await asyncio.sleep(0.2)
         assert hot.log == [b"hot 1", b"hot 2", "flush", b"hot 3", "flush", b"hot 4", "flush"]
+        assert hot.frames == 4  # none was copied to be fed
 
 
 @on_loop
