@@ -25,17 +25,17 @@ help:
 	echo "make test-debug  unit and property tests against a build with bounds checks"
 	echo "make clean       remove what was built, keep .venv and .cache"
 
-demo: $(BUILT) chain
+demo: chain
 	$(PY) -m mevfast demo $(ARGS)
 
-test: $(BUILT) chain
+test: chain
 	$(PY) -m pytest $(ARGS)
 
 test-debug:
 	MEVFAST_DEBUG=1 $(MAKE) build
 	MEVFAST_DEBUG=1 $(PY) -m pytest tests/unit tests/property $(ARGS)
 
-bench: $(BUILT) chain
+bench: chain
 	$(PY) -m mevfast bench $(ARGS)
 
 build: $(BUILT)
@@ -47,10 +47,10 @@ lint: $(BUILT)
 	$(PY) -m pytest tests/source
 	$(PY) tests/source/build_warnings.py
 
-# One module checks by itself what is there; only what is missing is fetched.
-chain: $(PACKAGES)
+# The modules see for themselves what is there; the first time they fetch packages and deploy.
+chain: $(BUILT)
 	tools/require node npm
-	$(PY) -m mevfast.devnet.npm
+	$(PY) -c 'from mevfast.devnet import market, npm; market.prepared(); npm.soljson()'
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

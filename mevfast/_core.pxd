@@ -28,6 +28,7 @@ cdef struct pending_trade:
     uint64_t landed_block
     int64_t latency_ns            # first byte of the frame handled to request handed over
     double net                    # base token wei after gas
+    double gas_price              # wei, that net was computed with
     u256 replay_out
     swap_plan plan
 
@@ -38,8 +39,8 @@ cdef class Core:
     cdef readonly Search search
     cdef readonly Audit audit
     cdef readonly Signer signer
-    cdef object send              # callable(memoryview), writes to the socket at once
-    cdef object after             # callable(), once a batch of frames is through
+    cdef public object send       # callable(memoryview), writes to the socket at once
+    cdef public object after      # callable(), once a batch of frames is through
 
     cdef readonly bint live       # the table is true; else events wait in `buffer`
     cdef readonly str doubt       # why it is not, in words for the log

@@ -248,8 +248,7 @@ cdef class Core:
         self.search.bloom = NULL if closed else self.head.logs_bloom
         self.search.bloom_block = self.head.number
         self.search.begin()
-        for i in range(self.n_touched):
-            self.search.collect(self.touched[i])
+        self.search.collect(self.touched, self.n_touched)
         self.n_searches += 1
         if closed:
             for i in range(self.n_touched):
@@ -303,6 +302,7 @@ cdef class Core:
             memcpy(p.tx_hash, tx_hash, 32)
             p.nonce, p.request_id = self.tx.nonce, self.next_request
             p.block, p.net = self.head.number, self.search.plan_net[i]
+            p.gas_price = self.search.gas_price
             p.plan = self.search.plans[i]
             for j in range(p.plan.n_hops):
                 in_flight[p.plan.hop[j].slot] += 1
@@ -375,7 +375,8 @@ cdef class Core:
         Keys: tx (hash, bytes), nonce, request_id, block (decided on), landed_block (None before a
         log of it was seen), token, funding, amount_in, predicted (profit after the lender's fee,
         token units), explained (the same recomputed on the state before the transaction, None
-        where unknown or refused), net (base token wei), latency_ns, hops.
+        where unknown or refused), net (base token wei), gas_units and gas_price (wei, what net was
+        computed with), latency_ns, hops.
         """
         cdef uint32_t i
         out = [self._trade(&self.pending[i]) for i in range(MAX_PENDING) if self.pending[i].used]
@@ -404,6 +405,7 @@ cdef class Core:
             "token": (<const char *>plan.token)[:20], "funding": FUNDING_NAMES[plan.funding],
             "amount_in": u256_to_pyint(&plan.amount_in), "predicted": predicted,
             "explained": explained, "net": p.net, "latency_ns": p.latency_ns, "hops": hops,
+            "gas_units": self.search.gas_limit(plan), "gas_price": p.gas_price,
         }
 
     def resolve(self, uint64_t nonce):

@@ -35,7 +35,7 @@ EXAMPLES = """\
 examples:
   python -m mevfast demo --seconds 30
       see it work: needs no key, no node, no config
-  python -m mevfast key new
+  python -m mevfast key new --out keystore.json
       make a key in an encrypted keystore file
   python -m mevfast check --config /etc/mevfast/mevfast.toml
       before the first run: config, key, node and contracts, line by line

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Annotated, Self, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
+from mevfast._tx import to_checksum_address
 from mevfast.errors import ConfigError
 
 WEI_LIMIT = 2**256
 SECRET_WORDS = re.compile(r"private|secret|passphrase|password|mnemonic|seed|raw_?key")
 SECRET_VALUE = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 KEY_ADVICE = (
-    "keys never live in the config: make a keystore file with `python -m mevfast key new` and "
-    "name it in key.keystore, or name a systemd credential in key.credential"
+    "keys never live in the config: make a keystore with `python -m mevfast key new --out FILE` "
+    "and name it in key.keystore, or name a systemd credential in key.credential"
 )
 
 
@@ -116,18 +117,6 @@ def _real(low: float, high: float) -> _Check:
     return check
 
 
-def checksum_address(address: str) -> str:
-    """Spell a 20-byte hex address with the mixed-case checksum of EIP-55."""
-    from eth_hash.auto import keccak
-
-    digits = address[2:].lower()
-    nibbles = keccak(digits.encode()).hex()
-    return "0x" + "".join(
-        digit.upper() if int(nibble, 16) >= 8 else digit
-        for digit, nibble in zip(digits, nibbles, strict=False)
-    )
-
-
 def _address(value: object) -> str:
     """An address, checked and given back with its EIP-55 checksum."""
     expected = "an address (0x and 40 hex digits)"
@@ -137,7 +126,7 @@ def _address(value: object) -> str:
         raise _RefusedError(expected, "copy the whole address again from its source")
     if not int(value, 16):
         raise _RefusedError(expected, "the zero address is nobody's: write the real one")
-    spelled = checksum_address(value)
+    spelled = to_checksum_address(value.lower())
     if value[2:] not in (spelled[2:], value[2:].lower(), value[2:].upper()):
         todo = "a digit or a letter's case is wrong: copy the address again from its source"
         raise _RefusedError("an address whose capital letters match its EIP-55 checksum", todo)
@@ -534,6 +523,6 @@ def _key_file(key: Key | None, folder: Path) -> Key:
         return key
     keystore = (folder / key.keystore).absolute()
     if not keystore.is_file():
-        todo = "make one with `python -m mevfast key new` or correct the path"
+        todo = "make one with `python -m mevfast key new --out FILE` or correct the path"
         raise _error("key.keystore", "a keystore file", f"{keystore} (no such file)", todo)
     return dataclasses.replace(key, keystore=keystore)

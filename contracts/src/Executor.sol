@@ -115,8 +115,10 @@ contract Executor {
     error BadFunding(uint8 funding);
     /// @notice There are not 2-4 hops.
     error BadLength(uint256 hops);
-    /// @notice The hop's kind or fee is out of range, or its V3 pool did not take the whole input.
+    /// @notice The hop's kind or fee is out of range.
     error BadHop(uint256 index);
+    /// @notice A V3 pool has no liquidity for the whole input of its hop.
+    error PartialFill(address pool, uint256 taken, uint256 amountIn);
     /// @notice Nobody, or somebody else, or another call was awaited.
     error UnexpectedCallback(address caller);
     /// @notice The token refused a transfer, or an approval of the lender `to`. Token 0: native.
@@ -213,12 +215,15 @@ contract Executor {
     }
 
     /// @notice The pool has paid: swap on if it is the first of a flash swap, then pay it.
-    /// @dev Pays the hop's input and not what the deltas ask for: `_swapV3` compares them.
     function uniswapV3SwapCallback(int256 amount0Delta, int256 amount1Delta, bytes calldata data)
         external
         onlyAwaited(data)
     {
-        int256 paid = amount0Delta < 0 ? amount0Delta : amount1Delta;
+        (int256 asked, int256 paid) = amount0Delta > 0
+            ? (amount0Delta, amount1Delta)
+            : (amount1Delta, amount0Delta);
+        (, uint256 amountIn) = abi.decode(data, (address, uint256));
+        if (uint256(asked) != amountIn) revert PartialFill(msg.sender, uint256(asked), amountIn);
         _settle(data, uint256(-paid), true);
     }
 
@@ -304,7 +309,8 @@ contract Executor {
         }
     }
 
-    /// @dev What both swap callbacks do. `data` is trusted: its hash was awaited.
+    /// @dev What both swap callbacks do. `data` is trusted, its hash was awaited: what is paid is
+    /// the input of the hop, never what a caller asks for.
     /// @param received Output of the pool that called.
     /// @param atPair Whether that output went to the next pair.
     function _settle(bytes calldata data, uint256 received, bool atPair) private {
@@ -380,10 +386,7 @@ contract Executor {
             data
         );
         awaited = 0; // also where the pool never called
-        if (!zeroForOne) (amount0, amount1) = (amount1, amount0);
-        // Liquidity that ran out leaves input over; a pool that took less was paid too much.
-        if (uint256(amount0) != amountIn) revert BadHop(i);
-        amountOut = uint256(-amount1);
+        amountOut = uint256(-(zeroForOne ? amount1 : amount0));
     }
 
     /* HOP WORDS */

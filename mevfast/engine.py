@@ -1,0 +1,415 @@
+"""The engine: wires the hot half (`_core` and below) to the node and follows what it sent.
+
+Owns the connection's life: subscribe, load, go live, and all of that again whenever the state is
+in doubt. Frames go to the core on the connection's own stack; nothing here stands between a frame
+and its transaction.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from mevfast._cache import Table
+from mevfast._core import HOT_REQUESTS, Core
+from mevfast._search import Search
+from mevfast._tx import Signer
+from mevfast.chain.rpc import Rpc, check_chain_id
+from mevfast.config import Config
+from mevfast.dex import market
+from mevfast.errors import NodeError, RpcError
+from mevfast.execution.lenders import read_terms
+from mevfast.execution.receipts import balance_changes, verdict
+from mevfast.execution.risk import RiskGate
+from mevfast.model import PoolRecord, Trade
+
+logger = logging.getLogger(__name__)
+
+# Gas by funding and hop kind, measured on the real contracts: contracts/gas.json, "fit".
+GAS_FUNDING = {"own": 10_100, "flash_swap": 16_000, "balancer": 48_000, "aave": 136_000}
+GAS_V2, GAS_V3 = 89_000, 91_000
+
+FIRST_HEAD_BLOCKS = 4
+REFRESH_S = 60.0
+"""How often lenders' terms and the account's balance are read again."""
+RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits between attempts to connect; the last one repeats."""
+KEPT_TRADES = 10_000
+
+
+def _address(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+class Engine:
+    """One engine on one node.
+
+    `run` lasts until `stop` is called. `on_live` is called each time the state is loaded and
+    true. Raises NodeError from `run` only where the very first connection fails: later ones are
+    tried again, and nothing is sent meanwhile.
+    """
+
+    def __init__(
+        self, config: Config, signer: Signer, on_live: Callable[[], None] | None = None
+    ) -> None:
+        """Builds table, graph and core; talks to nobody yet."""
+        self.config = config
+        self.executor = config.executor_address
+        self.on_live = on_live
+        start = [_address(token) for token in config.market.start_tokens]
+        self.table = Table(capacity=config.table.capacity)
+        self.search = Search(self.table, start, _address(config.market.base_token))
+        self.search.configure(
+            max_hops=config.search.max_hops,
+            min_log_gain=config.search.screen_margin,
+            fundings=config.flash.order,
+            min_profit=config.search.min_profit_wei,
+            gas_v2=GAS_V2,
+            gas_v3=GAS_V3,
+            gas_funding=tuple(GAS_FUNDING.values()),
+        )
+        self.core = Core(
+            self.search,
+            signer,
+            _address(self.executor),
+            config.node.chain_id,
+            self._not_connected,
+            self._after_batch,
+            deadline_blocks=config.execution.deadline_blocks,
+            max_fee_percent=config.gas.max_fee_percent,
+            priority_fee=config.gas.priority_fee_wei,
+            gas_limit_percent=config.gas.limit_percent,
+        )
+        self.core.shadow = config.execution.mode == "shadow"
+        self.core.paused = True
+        self.account = signer.address
+        self.risk = RiskGate(config.risk)
+        self.pools: list[PoolRecord] = []
+        self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
+        self.outcomes: Counter[str] = Counter()
+        self.predicted_wei = self.realised_wei = 0
+        self.calls: Counter[str] = Counter()
+        self.calls_at_live: Counter[str] = Counter()
+        self.first_block: int | None = None
+        self.loads = 0
+        self.load_s = 0.0
+        self.pause_reason = ""
+        self._rpc: Rpc | None = None
+        self._head_at = time.monotonic()
+        self._moved = asyncio.Event()
+        self._ended: asyncio.Future[NodeError] | None = None
+        self._stopping = asyncio.Event()
+        self._asking: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---- life ----
+
+    def stop(self) -> None:
+        """Ends `run`; may be called from a signal handler."""
+        self._stopping.set()
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Connects, loads, trades, and connects again, until `stop`."""
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._session()
+                    failures = 0
+                except (NodeError, RpcError) as error:
+                    if self.loads == 0:
+                        raise
+                    logger.warning("nothing is sent until the node is back: %s", error)
+                    wait = RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
+                    failures += 1
+                    await self._pause(wait)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _session(self) -> None:
+        """One connection from its first to its last frame."""
+        node = self.config.node
+        self.core.begin_load("connecting")
+        self._ended = asyncio.get_running_loop().create_future()
+        rpc = await Rpc.connect(
+            node.url,
+            request_timeout=node.request_timeout_s,
+            hot=self.core,
+            on_disconnect=self._lost,
+            on_hot_answer=self._answered,
+        )
+        self._rpc = rpc
+        try:
+            await check_chain_id(rpc, node.chain_id)
+            await self._check_executor(rpc)
+            self.core.send = rpc.send_raw
+            await rpc.subscribe("newHeads")
+            await rpc.subscribe("logs", {"topics": [market.TOPICS]})
+            self._head_at = time.monotonic()
+            housekeeping = asyncio.create_task(self._housekeeping(rpc))
+            try:
+                while not self._stopping.is_set():
+                    if not self.core.live:
+                        await self._load(rpc)
+                    await self._next_head()
+                    if self._ended.done():
+                        raise self._ended.result()
+                    self._follow(rpc)
+            finally:
+                housekeeping.cancel()
+                await asyncio.gather(housekeeping, return_exceptions=True)
+        finally:
+            self.core.begin_load("the connection is closed")
+            self.core.send = self._not_connected
+            self._rpc = None
+            self.calls.update(rpc.calls)
+            await rpc.close()
+
+    async def _next_head(self) -> None:
+        """Waits for a head, doubt, the end of the connection, or stop."""
+        timeout = self.config.node.head_timeout_s
+        self._moved.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._moved.wait()
+        except TimeoutError:
+            raise NodeError(
+                f"{self.config.node.shown_url}: expected a new head within {timeout:g} s, none "
+                "came; the node or its subscription hangs"
+            ) from None
+
+    async def _check_executor(self, rpc: Rpc) -> None:
+        code = await rpc.request("eth_getCode", [self.executor, "latest"])
+        if code in ("0x", ""):
+            raise NodeError(
+                f"executor.address: expected a contract at {self.executor}, the chain has none; "
+                "deploy it with `python -m mevfast deploy` or correct the address"
+            )
+
+    # ---- loading ----
+
+    async def _load(self, rpc: Rpc) -> None:
+        """Reads the market at one block while events wait, then goes live."""
+        why = self.core.doubt
+        started = time.monotonic()
+        if self.loads:
+            logger.warning("state in doubt, nothing is sent: %s; loading again", why)
+        self.core.begin_load()
+        before = self.core.head_number
+        while self.core.head_number == before:
+            # Events before this head are in its state, later ones wait in the core's buffer.
+            await self._next_head()
+            if self._stopping.is_set():
+                return
+            if self._ended is not None and self._ended.done():
+                raise self._ended.result()
+        block = self.core.head_number
+        self.pools = await market.discover(rpc, self.config.market, block)
+        loads = await market.load(rpc, self.pools, block, _show_progress)
+        if not loads:
+            raise NodeError(
+                "market.factory: expected pools, the factories' logs name none that has a price; "
+                "check the factories' addresses and from_block"
+            )
+        for load in loads:
+            pool = load.pool
+            slot = self.table.put(
+                pool.address, pool.kind, pool.token0, pool.token1, load.state, block
+            )
+            self.search.add_pool(slot)
+        await self._refresh(rpc)
+        if not self.core.trades():
+            count = await rpc.request("eth_getTransactionCount", [self.account, "latest"])
+            self.core.set_nonce(int(count, 16))
+        if not self.core.end_load(block):
+            return  # an event that waited contradicts the load: again
+        self.loads += 1
+        self.load_s = time.monotonic() - started
+        logger.info(
+            "live at block %d: %d pools, %d tokens, loaded in %.2f s",
+            block, len(self.table), len(self.table.token_addresses), self.load_s,
+        )  # fmt: skip
+        if self.first_block is None:
+            self.first_block = block
+            self.calls_at_live = self.calls + rpc.calls
+        if self.on_live:
+            self.on_live()
+
+    async def _refresh(self, rpc: Rpc) -> None:
+        """Lenders' terms and the account's balance."""
+        flash = self.config.flash
+        tokens = [_address(token) for token in self.config.market.start_tokens]
+        for terms in await read_terms(
+            rpc, tokens, self.executor, flash.balancer_vault, flash.aave_pool
+        ):
+            self.search.lend(
+                terms.token,
+                own=terms.own,
+                balancer=terms.balancer,
+                aave=terms.aave,
+                fee_balancer=terms.fee_balancer,
+                fee_aave=terms.fee_aave,
+                aave_rounds_up=terms.aave_rounds_up,
+            )
+        balance = await rpc.request("eth_getBalance", [self.account, "latest"])
+        self.risk.balance_wei = int(balance, 16)
+
+    async def _housekeeping(self, rpc: Rpc) -> None:
+        """The risk gate, four times a second; terms and balance once a minute."""
+        refreshed = time.monotonic()
+        while True:
+            await asyncio.sleep(0.25)
+            reason = self.risk.reason(time.monotonic() - self._head_at)
+            if reason != self.pause_reason:
+                logger.warning("sending stops: %s" if reason else "sending resumes%s", reason)
+                self.pause_reason = reason
+            self.core.paused = bool(reason)
+            if time.monotonic() - refreshed >= REFRESH_S:
+                refreshed = time.monotonic()
+                try:
+                    await self._refresh(rpc)
+                except (NodeError, RpcError) as error:
+                    logger.warning("lenders' terms could not be read: %s", error)
+
+    # ---- callbacks from the connection's stack: short, no await ----
+
+    def _not_connected(self, _: memoryview) -> None:
+        raise NodeError("a transaction was to be sent without a connection")
+
+    def _after_batch(self) -> None:
+        if self.core.head_moved:
+            self._head_at = time.monotonic()
+            self._moved.set()
+        elif not self.core.live:
+            self._moved.set()
+
+    def _lost(self, error: NodeError) -> None:
+        self.core.begin_load("the connection is lost")
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(error)
+        self._moved.set()
+
+    def _answered(self, request_id: int, result: Any, error: RpcError | None) -> None:
+        """The node's answer to a transaction: a hash, or why it was refused."""
+        if error is None:
+            return
+        for trade in self.core.trades():
+            if trade["request_id"] == request_id:
+                record = self._record(trade, "rejected")
+                logger.warning("transaction %s refused: %s", record.tx, error.message)
+                self.core.resolve(trade["nonce"])
+                # The nonce was not used; what follows it would wait for it for ever.
+                self.core.begin_load(f"the node refused a transaction: {error.message}")
+                self._moved.set()
+
+    # ---- following what was sent ----
+
+    def _follow(self, rpc: Rpc) -> None:
+        """Asks for the receipts that can be there."""
+        head = self.core.head_number
+        for trade in self.core.trades():
+            nonce = trade["nonce"]
+            due = trade["landed_block"] is not None or head > trade["block"] + 1
+            if due and nonce not in self._asking:
+                self._asking.add(nonce)
+                task = asyncio.create_task(self._settle(rpc, trade, head))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, rpc: Rpc, trade: dict[str, Any], head: int) -> None:
+        """Reads one receipt and books what it says."""
+        try:
+            receipt = await rpc.request("eth_getTransactionReceipt", ["0x" + trade["tx"].hex()])
+            if receipt is not None:
+                self._book(trade, receipt)
+            elif head > trade["block"] + self.config.execution.deadline_blocks + 2:
+                record = self._record(trade, "expired")
+                logger.warning("transaction %s was never mined", record.tx)
+                self.core.resolve(trade["nonce"])
+                self.core.begin_load("a transaction was never mined, nonces are in doubt")
+        except (NodeError, RpcError) as error:
+            logger.warning("no receipt for 0x%s yet: %s", trade["tx"].hex(), error)
+        finally:
+            self._asking.discard(trade["nonce"])
+
+    def _record(self, trade: dict[str, Any], outcome: str) -> Trade:
+        predicted = trade["predicted"]
+        predicted_wei = predicted
+        if trade["token"] != _address(self.config.market.base_token):
+            # In the base token at the price the decision was made with: for totals only.
+            predicted_wei = int(trade["net"] + trade["gas_units"] * trade["gas_price"])
+        record = Trade(
+            tx="0x" + trade["tx"].hex(),
+            nonce=trade["nonce"],
+            decided_block=trade["block"],
+            token=trade["token"],
+            funding=trade["funding"],
+            amount_in=trade["amount_in"],
+            predicted=predicted,
+            predicted_wei=predicted_wei,
+            hops=trade["hops"],
+            latency_ns=trade["latency_ns"],
+            outcome=outcome,
+            explained=trade["explained"],
+        )
+        self.trades.append(record)
+        self.outcomes[outcome] += 1
+        return record
+
+    def _book(self, trade: dict[str, Any], receipt: dict[str, Any]) -> None:
+        """A receipt is in: what was predicted, and what the chain did."""
+        # The dict was made before the receipt was asked for; the core may know more by now.
+        current = {each["nonce"]: each for each in self.core.trades()}
+        trade = current.get(trade["nonce"], trade)
+        gas_used = int(receipt["gasUsed"], 16)
+        gas_wei = gas_used * int(receipt["effectiveGasPrice"], 16)
+        if int(receipt["status"], 16) == 0:
+            record = self._record(trade, "reverted")
+            self.risk.reverted(gas_wei)
+        else:
+            changes = balance_changes(receipt["logs"], self.executor)
+            realised = changes.pop("0x" + trade["token"].hex(), 0)
+            outcome = verdict(trade["predicted"], trade["explained"], realised)
+            record = self._record(trade, outcome)
+            record.realised, record.left_over = realised, changes
+            record.realised_wei = record.predicted_wei * realised // max(record.predicted, 1)
+            self.predicted_wei += record.predicted_wei
+            self.realised_wei += record.realised_wei
+            self.risk.landed(gas_wei)
+            if outcome == "unexplained":
+                logger.error(
+                    "trade %s: predicted %d, recomputed %s, realised %d: unexplained",
+                    record.tx, record.predicted, record.explained, realised,
+                )  # fmt: skip
+        record.block = int(receipt["blockNumber"], 16)
+        record.gas_used, record.gas_wei = gas_used, gas_wei
+        self.core.resolve(trade["nonce"])
+
+    @property
+    def rpc_calls(self) -> Counter[str]:
+        """Calls to the node so far, by method."""
+        return self.calls + self._rpc.calls if self._rpc else self.calls
+
+    @property
+    def head_age_s(self) -> float:
+        """Seconds since the newest head arrived."""
+        return time.monotonic() - self._head_at
+
+
+def _show_progress(done: int, total: int) -> None:
+    logger.debug("loading pools: %d of %d", done, total)
+
+
+assert HOT_REQUESTS  # ids of the core's requests; Rpc routes their answers to on_hot_answer
