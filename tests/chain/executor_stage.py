@@ -281,7 +281,7 @@ def reason(data: bytes) -> str:
 @pytest.fixture(scope="module")
 def theatre() -> Iterator[Stage]:
     """The market on a node that mines on request."""
-    state, market = prepared()
+    state, _, market = prepared()
     with Anvil(block_time=None, load_state=state) as node:
         # Gas depends on time: V3 notes a price, and Aave its interest, once a second.
         node.rpc("anvil_setBlockTimestampInterval", 1)
