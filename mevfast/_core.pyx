@@ -248,8 +248,7 @@ cdef class Core:
         self.search.bloom = NULL if closed else self.head.logs_bloom
         self.search.bloom_block = self.head.number
         self.search.begin()
-        for i in range(self.n_touched):
-            self.search.collect(self.touched[i])
+        self.search.collect(self.touched, self.n_touched)
         self.n_searches += 1
         if closed:
             for i in range(self.n_touched):

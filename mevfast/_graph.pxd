@@ -3,16 +3,16 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mevfast._cache cimport Table
+from mevfast._size cimport virtual_pool
 
 
 cdef enum:
     MAX_HOPS = 4
-    MAX_CANDIDATES = 1024
+    MAX_CANDIDATES = 8192
 
 # Why a candidate did not become a plan, or a plan no transaction.
 cdef enum drop_reason:
     DROP_BELOW_MARGIN
-    DROP_DUPLICATE
     DROP_CANDIDATE_LIMIT
     DROP_STALE
     DROP_QUARANTINED
@@ -53,7 +53,7 @@ cdef struct candidate:
     uint32_t n_hops
     hop_edge hop[MAX_HOPS]        # the first one takes the start token
     double log_gain               # sum of the log marginal prices, fees taken off
-    double estimate               # profit by the closed form, start token units; orders the work
+    double estimate               # profit by the closed form, base token wei; orders the work
 
 cdef uint32_t NO_PAIR
 
@@ -71,6 +71,7 @@ cdef class Graph:
     cdef uint32_t max_hops        # 2-4
     cdef double min_log_gain      # the margin of the screen
     cdef double *log_price[2]     # by slot: [zero_for_one], minus infinity where there is none
+    cdef virtual_pool *depth      # by slot: what the estimate is made from
     cdef uint8_t *known           # by slot: the pool is in the graph
     cdef uint8_t *in_flight       # by slot: transactions of ours under way on it
     cdef uint16_t *bloom_bits     # by slot: three bit numbers of its address
@@ -78,7 +79,7 @@ cdef class Graph:
     cdef uint64_t bloom_block
     cdef candidate *found
     cdef uint32_t n_found
-    cdef uint64_t seen[4 * MAX_CANDIDATES]
+    cdef uint8_t *scanned         # by slot: its cycles are in `found` already
     cdef readonly uint64_t n_candidates
     cdef uint64_t drops[N_DROP_REASONS]
 
@@ -93,7 +94,8 @@ cdef class Graph:
     cdef void begin(self) noexcept nogil
     cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil
     cdef bint awaited(self, uint32_t slot) noexcept nogil
-    cdef void collect(self, uint32_t slot) noexcept nogil
+    cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil
+    cdef double price_in_base(self, uint32_t token) noexcept nogil
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil
     cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
                      uint32_t n, double gain) noexcept nogil

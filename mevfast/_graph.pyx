@@ -8,18 +8,19 @@ screen here and decide nothing else. The margin left out is what `min_log_gain` 
 carry an error of about 1e-15 a hop, and no cycle that gains so little pays for its rounding.
 """
 
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY, exp, log
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
 from mevfast._cache cimport SLOT_QUARANTINED, SLOT_STALE, Table, slot_body, table_view
 from mevfast._pool cimport pool_marginal_price
+from mevfast._size cimport closed_form, virtual_of, virtual_pool
 from mevfast.types cimport pool_state
 
 cdef uint32_t NO_PAIR = 0xffffffff
 DROP_NAMES = (
-    "below_margin", "duplicate", "candidate_limit", "stale", "quarantined", "in_flight",
+    "below_margin", "candidate_limit", "stale", "quarantined", "in_flight",
     "incomplete_block", "refused_quote", "unprofitable", "no_price", "no_funding",
     "below_minimum", "shares_pool", "plan_limit", "risk", "shadow",
 )
@@ -51,13 +52,15 @@ cdef class Graph:
         self.pair_index = <uint32_t *>malloc(size * sizeof(uint32_t))
         self.log_price[0] = <double *>calloc(table.t.capacity, sizeof(double))
         self.log_price[1] = <double *>calloc(table.t.capacity, sizeof(double))
+        self.depth = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
         self.known = <uint8_t *>calloc(table.t.capacity, 1)
+        self.scanned = <uint8_t *>calloc(table.t.capacity, 1)
         self.in_flight = <uint8_t *>calloc(table.t.capacity, 1)
         self.bloom_bits = <uint16_t *>calloc(3 * table.t.capacity, sizeof(uint16_t))
         self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
         if (self.pair_index == NULL or self.log_price[0] == NULL or self.log_price[1] == NULL
                 or self.known == NULL or self.in_flight == NULL
-                or self.bloom_bits == NULL or self.found == NULL):
+                or self.bloom_bits == NULL or self.depth == NULL or self.scanned == NULL or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
         memset(self.pair_index, 0xff, size * sizeof(uint32_t))
         self.max_hops = MAX_HOPS
@@ -81,7 +84,9 @@ cdef class Graph:
         free(self.pair_index)
         free(self.log_price[0])
         free(self.log_price[1])
+        free(self.depth)
         free(self.known)
+        free(self.scanned)
         free(self.in_flight)
         free(self.found)
 
@@ -227,6 +232,7 @@ cdef class Graph:
         for way in range(2):
             price = pool_marginal_price(&state, way)
             self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
+        virtual_of(&state, &self.depth[slot])
         pair = &self.pairs[self.find_pair(a, b)]
         self.sort_in(pair.forward, pair.n, slot, a)
         self.sort_in(pair.backward, pair.n, slot, b)
@@ -252,7 +258,6 @@ cdef class Graph:
     cdef void begin(self) noexcept nogil:
         """Forgets the candidates of the last call."""
         self.n_found = 0
-        memset(self.seen, 0, sizeof(self.seen))
 
     cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil:
         """Best log price of a pair for token_in among its pools but `slot`."""
@@ -261,16 +266,30 @@ cdef class Graph:
         cdef uint32_t first = 1 if slots[0] == slot else 0
         return self.price_of(slots[first], token_in) if first < p.n else -INFINITY
 
-    cdef void collect(self, uint32_t slot) noexcept nogil:
-        """Finds every cycle of 2 to max_hops swaps through a pool that gains at the margin."""
-        cdef slot_body *body = &self.table.t.slots[slot].body
-        cdef uint32_t way
-        for way in range(2):
-            if self.log_price[way][slot] > -INFINITY:
-                if way == 1:
-                    self.scan(slot, body.token0, body.token1)
-                else:
-                    self.scan(slot, body.token1, body.token0)
+    cdef double price_in_base(self, uint32_t token) noexcept nogil:
+        """Units of `token` for one of the base token, through its best direct pool; 0: none."""
+        cdef uint32_t base = self.base_token, pair
+        cdef double price
+        if token == base:
+            return 1.0
+        pair = self.find_pair(min(token, base), max(token, base))
+        if pair == NO_PAIR:
+            return 0.0
+        price = self.best_other(pair, base, 0xffffffff)
+        return exp(price) if price > -INFINITY else 0.0
+
+    cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil:
+        """Finds every cycle of 2 to max_hops swaps through any of n pools that gains at the
+        margin, each once: a pool whose cycles are found is left out of those of the next."""
+        cdef slot_body *body
+        cdef uint32_t i
+        for i in range(n):
+            body = &self.table.t.slots[slots[i]].body
+            self.scan(slots[i], body.token0, body.token1)
+            self.scan(slots[i], body.token1, body.token0)
+            self.scanned[slots[i]] = True
+        for i in range(n):
+            self.scanned[slots[i]] = False
 
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil:
         """Cycles whose first swap is x -> y in `slot`; the other swaps lead from y back to x."""
@@ -279,6 +298,8 @@ cdef class Graph:
         cdef token_node *from_y = &self.nodes[y]
         cdef token_node *to_x = &self.nodes[x]
         cdef double gain = self.price_of(slot, x), leg
+        if gain == -INFINITY:
+            return
         path[0] = self.find_pair(min(x, y), max(x, y))
         if gain + self.best_other(path[0], y, slot) > 0.0:
             self.expand(slot, x, y, path, 1, gain)
@@ -339,7 +360,7 @@ cdef class Graph:
                 at[depth] += 1
                 if so_far[depth] + price + rest[depth + 1] > 0.0:
                     # one pool serves one pair, so only the first pool can come up again
-                    if chosen == slot:
+                    if chosen == slot or self.scanned[chosen]:
                         continue
                     hop[depth + 1].slot, hop[depth + 1].token_in = chosen, token[depth]
                     so_far[depth + 1] = so_far[depth] + price
@@ -357,7 +378,9 @@ cdef class Graph:
         """Turns a cycle to its start token and keeps it, or counts why not."""
         cdef uint32_t start = n, i, j
         cdef int32_t rank = 0, best = 0x7fffffff
-        cdef uint64_t key = 0x9e3779b97f4a7c15
+        cdef virtual_pool pools[MAX_HOPS]
+        cdef uint8_t ways[MAX_HOPS]
+        cdef double rate
         cdef candidate *c
         cdef uint8_t flags = 0, busy = 0, waits = 0
         for i in range(n):
@@ -369,18 +392,9 @@ cdef class Graph:
         self.n_candidates += 1
         for i in range(n):
             j = hop[(start + i) % n].slot
-            key = (key ^ (j + 1)) * <uint64_t>0xff51afd7ed558ccd
-            key ^= key >> 29
             flags |= self.table.t.slots[j].body.flags
             busy |= self.in_flight[j]
             waits |= self.awaited(j)
-        # Two ways round the same pools differ in their order, so the key tells them apart.
-        j = <uint32_t>(key >> 40) & (4 * MAX_CANDIDATES - 1)
-        while self.seen[j] != 0 and self.seen[j] != key:
-            j = (j + 1) & (4 * MAX_CANDIDATES - 1)
-        if self.seen[j] == key:
-            self.drops[<int>DROP_DUPLICATE] += 1
-            return
         if gain <= self.min_log_gain:
             self.drops[<int>DROP_BELOW_MARGIN] += 1
         elif flags & SLOT_QUARANTINED:
@@ -394,7 +408,6 @@ cdef class Graph:
         elif self.n_found == MAX_CANDIDATES:
             self.drops[<int>DROP_CANDIDATE_LIMIT] += 1
         else:
-            self.seen[j] = key
             c = &self.found[self.n_found]
             self.n_found += 1
             c.n_hops, c.log_gain = n, gain
@@ -402,3 +415,8 @@ cdef class Graph:
                 c.hop[i] = hop[(start + i) % n]
                 c.hop[i].zero_for_one = (
                     self.table.t.slots[c.hop[i].slot].body.token0 == c.hop[i].token_in)
+                ways[i] = c.hop[i].zero_for_one
+                pools[i] = self.depth[c.hop[i].slot]
+            closed_form(pools, ways, n, 1.0, &c.estimate)
+            rate = self.price_in_base(c.hop[0].token_in)
+            c.estimate = c.estimate / rate if rate > 0.0 else INFINITY  # to be dropped by name

@@ -37,6 +37,8 @@ cdef class Search(Graph):
     cdef double gas_price         # wei, of the call under way
     cdef swap_plan plans[MAX_PLANS]
     cdef double plan_net[MAX_PLANS]         # base token wei after gas
+    cdef uint32_t n_plans
+    cdef double min_net           # settings.min_profit
     cdef swap_plan scratch
     cdef readonly uint64_t n_quotes
 
@@ -44,14 +46,15 @@ cdef class Search(Graph):
     cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
                          uint8_t *ways) noexcept nogil
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil
-    cdef double price_in_base(self, uint32_t token) noexcept nogil
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil
     cdef int fund(self, const candidate *c, swap_plan *plan, double *net) noexcept nogil
     cdef void fill(self, const candidate *c, const sized_cycle *sized, uint32_t funding,
                    swap_plan *plan) noexcept nogil
-    cdef uint32_t rank(self, uint32_t n, double net) noexcept nogil
-    cdef uint32_t disjoint(self, uint32_t n) noexcept nogil
+    cdef void forget(self, uint32_t at) noexcept nogil
+    cdef uint32_t next_candidate(self) noexcept nogil
+    cdef int take(self, double net) noexcept nogil
+    cdef void sort_plans(self) noexcept nogil
     cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil
     cdef int replay(self, const swap_plan *plan, u256 *out) noexcept nogil
     cdef uint32_t gas_limit(self, const swap_plan *plan) noexcept nogil

@@ -5,10 +5,10 @@ first hop, priced net of gas and lender's fee in the base token, and taken best 
 returned together share no pool. Same table, same calls: same plans in the same order.
 """
 
-from libc.math cimport INFINITY, exp
+from libc.math cimport INFINITY, exp, fmin
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, qsort, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
 
 from mevfast._cache cimport slot_body, table_view
 from mevfast._graph cimport (
@@ -21,7 +21,6 @@ from mevfast._graph cimport (
     DROP_SHARES_POOL,
     DROP_UNPROFITABLE,
     MAX_HOPS,
-    NO_PAIR,
     Graph,
     candidate,
 )
@@ -29,7 +28,6 @@ from mevfast._math cimport u256_from_pyint
 from mevfast._size cimport (
     CYCLE_HOPS,
     chain_quote,
-    closed_form,
     lender_fee,
     size_cycle,
     sized_cycle,
@@ -53,24 +51,18 @@ from mevfast.u256 cimport (
     u256_to_double,
 )
 
+# Without fee or limit first, so that what it sizes serves the others.
+cdef uint32_t[4] FUNDING_ORDER = [
+    <uint32_t>FUNDING_FLASH_SWAP, <uint32_t>FUNDING_OWN, <uint32_t>FUNDING_BALANCER,
+    <uint32_t>FUNDING_AAVE]
+
+# How far the closed form may fall short of the exact profit where V3 pools leave their range
+# into deeper liquidity.
+cdef double ESTIMATE_SLACK = 4.0
+
 cdef uint64_t ONE_ETHER = 1000000000000000000
 
 FUNDING_NAMES = ("own", "flash_swap", "balancer", "aave")
-
-
-cdef int by_estimate(const void *left, const void *right) noexcept nogil:
-    """Best estimate first; equal ones by their pools, so that the order never depends on chance."""
-    cdef const candidate *a = <const candidate *>left
-    cdef const candidate *b = <const candidate *>right
-    cdef uint32_t i
-    if a.estimate != b.estimate:
-        return -1 if a.estimate > b.estimate else 1
-    if a.n_hops != b.n_hops:
-        return -1 if a.n_hops < b.n_hops else 1
-    for i in range(a.n_hops):
-        if a.hop[i].slot != b.hop[i].slot:
-            return -1 if a.hop[i].slot < b.hop[i].slot else 1
-    return 0
 
 
 cdef class Search(Graph):
@@ -119,6 +111,7 @@ cdef class Search(Graph):
             self.settings.allowed[i] = name in fundings
             self.settings.gas_funding[i] = gas_funding[i]
         u256_from_pyint(&self.settings.min_profit, min_profit)
+        self.min_net = u256_to_double(&self.settings.min_profit)
         self.settings.gas_base = gas_base
         self.settings.gas_hop[1], self.settings.gas_hop[2] = gas_v2, gas_v3
 
@@ -152,18 +145,6 @@ cdef class Search(Graph):
         for i in range(c.n_hops):
             units += self.settings.gas_hop[self.table.t.slots[c.hop[i].slot].body.kind]
         return units
-
-    cdef double price_in_base(self, uint32_t token) noexcept nogil:
-        """Units of `token` for one of the base token, through its best direct pool; 0: none."""
-        cdef uint32_t base = self.base_token, pair
-        cdef double price
-        if token == base:
-            return 1.0
-        pair = self.find_pair(min(token, base), max(token, base))
-        if pair == NO_PAIR:
-            return 0.0
-        price = self.best_other(pair, base, 0xffffffff)
-        return exp(price) if price > -INFINITY else 0.0
 
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil:
@@ -200,7 +181,8 @@ cdef class Search(Graph):
         cdef const pool_state *pools[CYCLE_HOPS]
         cdef uint8_t ways[CYCLE_HOPS]
         cdef uint32_t token = c.hop[0].token_in, funding, i
-        cdef double rate = self.price_in_base(token), value, best = -INFINITY
+        cdef double rate = self.price_in_base(token), value, gas, best = -INFINITY
+        cdef double margin = exp(c.log_gain) - 1.0, most = INFINITY
         cdef lender_fee fee
         cdef u256 cap, floor
         cdef sized_cycle sized, free_sized
@@ -209,10 +191,15 @@ cdef class Search(Graph):
         if rate <= 0.0:
             return <int>DROP_NO_PRICE
         self.load_pools(c, states, pools, ways)
-        for funding in range(N_FUNDINGS):
+        for i in range(N_FUNDINGS):
+            funding = FUNDING_ORDER[i]
             if not self.terms(token, funding, &fee, &cap):
                 continue
-            if fee.rate == 0.0 and have_free and not u256_lt(&cap, &free_sized.amount[0]):
+            gas = self.gas_units(c, funding) * self.gas_price
+            # Profit is concave: no input up to the cap earns more than the margin on all of it.
+            if margin * fmin(u256_to_double(&cap), most) / rate - gas < best:
+                continue
+            if have_free and fee.rate == 0.0 and not u256_lt(&cap, &free_sized.amount[0]):
                 sized = free_sized  # the same problem as before: only the gas differs
             else:
                 status = size_cycle(pools, ways, c.n_hops, &fee, &cap, &sized)
@@ -221,11 +208,12 @@ cdef class Search(Graph):
                     if why == <int>DROP_NO_FUNDING:
                         why = <int>DROP_REFUSED_QUOTE if status < 0 else <int>DROP_UNPROFITABLE
                     continue
-                if fee.rate == 0.0 and funding == <uint32_t>FUNDING_FLASH_SWAP:
+                if fee.rate == 0.0 and not have_free:
                     free_sized, have_free = sized, True
-            value = u256_to_double(&sized.profit) / rate - self.gas_units(c, funding) * self.gas_price
+            value = u256_to_double(&sized.profit) / rate - gas
             if value > best:
                 best = value
+                most = u256_to_double(&sized.profit) / margin if fee.rate == 0.0 else most
                 self.fill(c, &sized, funding, plan)
         if best == -INFINITY:
             return why
@@ -259,76 +247,108 @@ cdef class Search(Graph):
             hop.amount_in, hop.amount_out = sized.amount[i], sized.amount[i + 1]
 
     cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil:
-        """Sizes what `collect` found since `begin` and ranks it; returns how many plans.
+        """Sizes what `collect` found since `begin`; returns how many plans it made of it.
 
         `gas_price` in wei. plans[0..n) share no pool, best net profit first; every other
-        candidate is counted under a drop reason.
+        candidate is counted under a drop reason. Candidates are taken by their estimate; one that
+        could not beat what is there even at ESTIMATE_SLACK times its estimate is not sized.
         """
-        cdef uint32_t i, j, n = 0
-        cdef pool_state states[CYCLE_HOPS]
-        cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
-        cdef candidate *c
-        cdef double rate
+        cdef uint32_t i, at, sized = 0
+        cdef double net
         cdef int why
         self.gas_price = <double>gas_price
-        for i in range(self.n_found):
-            c = &self.found[i]
-            self.load_pools(c, states, pools, ways)
-            closed_form(pools, ways, c.n_hops, 1.0, &c.estimate)
-            rate = self.price_in_base(c.hop[0].token_in)
-            c.estimate = c.estimate / rate if rate > 0.0 else 0.0
-        qsort(self.found, self.n_found, sizeof(candidate), &by_estimate)
-        for i in range(self.n_found):
-            c = &self.found[i]
-            if i >= self.settings.max_sized:
-                self.drops[<int>DROP_CANDIDATE_LIMIT] += 1
-                continue
-            why = self.fund(c, &self.scratch, &rate)
+        self.n_plans = 0
+        while True:
+            at = self.next_candidate()
+            if at == self.n_found:
+                break
+            if sized == self.settings.max_sized:
+                self.drops[<int>DROP_CANDIDATE_LIMIT] += self.n_found
+                break
+            sized += 1
+            why = self.fund(&self.found[at], &self.scratch, &net)
+            self.forget(at)
+            if why < 0:
+                self.scratch.deadline = deadline
+                why = self.take(net)
             if why >= 0:
                 self.drops[why] += 1
-                continue
-            self.scratch.deadline = deadline
-            n = self.rank(n, rate)
-        j = self.disjoint(n)
-        for i in range(j):
-            # token ids become addresses only for what is sent
+        self.sort_plans()
+        for i in range(self.n_plans):
             memcpy(self.plans[i].token, self.token_bytes + 20 * self.plans[i].hop[0].token_in, 20)
-        return j
+        return self.n_plans
 
-    cdef uint32_t rank(self, uint32_t n, double net) noexcept nogil:
-        """Puts the scratch plan among the n best, highest net first; returns the new n."""
-        cdef uint32_t at = n
-        while at > 0 and self.plan_net[at - 1] < net:
-            at -= 1
-        if at == MAX_PLANS:
-            self.drops[<int>DROP_PLAN_LIMIT] += 1
-            return n
-        if n == MAX_PLANS:
-            n -= 1
-            self.drops[<int>DROP_PLAN_LIMIT] += 1
-        memmove(&self.plans[at + 1], &self.plans[at], (n - at) * sizeof(swap_plan))
-        memmove(&self.plan_net[at + 1], &self.plan_net[at], (n - at) * sizeof(double))
-        self.plans[at] = self.scratch
-        self.plan_net[at] = net
-        return n + 1
+    cdef void forget(self, uint32_t at) noexcept nogil:
+        """Takes a candidate out of the list."""
+        self.n_found -= 1
+        self.found[at] = self.found[self.n_found]
 
-    cdef uint32_t disjoint(self, uint32_t n) noexcept nogil:
-        """Keeps the best plans that share no pool, at most max_plans of them."""
-        cdef uint32_t i, j, kept = 0
-        for i in range(n):
-            for j in range(kept):
-                if share_pool(&self.plans[i], &self.plans[j]):
-                    self.drops[<int>DROP_SHARES_POOL] += 1
-                    break
+    cdef uint32_t next_candidate(self) noexcept nogil:
+        """The candidate with the best estimate, n_found where none is left.
+
+        Drops on its way those that cannot beat the plans taken so far. Ties go to the candidate
+        whose pools come first, so that the order never depends on where it stands.
+        """
+        cdef uint32_t i = 0, best = 0, j
+        cdef candidate *c
+        cdef double most, taken
+        cdef bint shares
+        while i < self.n_found:
+            c = &self.found[i]
+            most = ESTIMATE_SLACK * c.estimate - self.gas_units(
+                c, <uint32_t>FUNDING_FLASH_SWAP) * self.gas_price
+            taken = 0.0
+            shares = False
+            for j in range(self.n_plans):
+                if uses_pool(&self.plans[j], c):
+                    shares = True
+                    taken += self.plan_net[j]
+            if most < self.min_net:
+                self.drops[<int>DROP_BELOW_MINIMUM] += 1
+                self.forget(i)
+            elif shares and most <= taken:
+                self.drops[<int>DROP_SHARES_POOL] += 1
+                self.forget(i)
             else:
-                if kept == self.settings.max_plans:
-                    self.drops[<int>DROP_PLAN_LIMIT] += 1
-                    continue
+                if i > best and before(c, &self.found[best]):
+                    best = i
+                i += 1
+        return best if self.n_found else 0
+
+    cdef int take(self, double net) noexcept nogil:
+        """Adds the scratch plan, in place of those it shares pools with where it nets more than
+        they do together. Returns -1, or the drop_reason of what loses."""
+        cdef uint32_t i, kept = 0, lost = 0
+        cdef double taken = 0.0
+        for i in range(self.n_plans):
+            if share_pool(&self.plans[i], &self.scratch):
+                taken += self.plan_net[i]
+                lost += 1
+        if lost and net <= taken:
+            return <int>DROP_SHARES_POOL
+        if not lost and self.n_plans == self.settings.max_plans:
+            return <int>DROP_PLAN_LIMIT
+        for i in range(self.n_plans):
+            if not share_pool(&self.plans[i], &self.scratch):
                 self.plans[kept] = self.plans[i]
                 self.plan_net[kept] = self.plan_net[i]
                 kept += 1
-        return kept
+        self.drops[<int>DROP_SHARES_POOL] += lost
+        self.plans[kept] = self.scratch
+        self.plan_net[kept] = net
+        self.n_plans = kept + 1
+        return -1
+
+    cdef void sort_plans(self) noexcept nogil:
+        cdef uint32_t i, j
+        for i in range(1, self.n_plans):
+            j = i
+            while j > 0 and self.plan_net[j - 1] < self.plan_net[j]:
+                self.scratch = self.plans[j]
+                self.plans[j] = self.plans[j - 1]
+                self.plans[j - 1] = self.scratch
+                self.plan_net[j - 1], self.plan_net[j] = self.plan_net[j], self.plan_net[j - 1]
+                j -= 1
 
     cdef int replay(self, const swap_plan *plan, u256 *out) noexcept nogil:
         """What the plan's input would pay on the table as it is now: 0, or -1 where refused."""
@@ -353,6 +373,28 @@ cdef class Search(Graph):
         for i in range(plan.n_hops):
             units += self.settings.gas_hop[plan.hop[i].kind]
         return units
+
+
+cdef bint uses_pool(const swap_plan *plan, const candidate *c) noexcept nogil:
+    cdef uint32_t i, j
+    for i in range(plan.n_hops):
+        for j in range(c.n_hops):
+            if plan.hop[i].slot == c.hop[j].slot:
+                return True
+    return False
+
+
+cdef bint before(const candidate *a, const candidate *b) noexcept nogil:
+    """Better estimate first, then fewer hops, then lower slots."""
+    cdef uint32_t i
+    if a.estimate != b.estimate:
+        return a.estimate > b.estimate
+    if a.n_hops != b.n_hops:
+        return a.n_hops < b.n_hops
+    for i in range(a.n_hops):
+        if a.hop[i].slot != b.hop[i].slot:
+            return a.hop[i].slot < b.hop[i].slot
+    return False
 
 
 cdef bint share_pool(const swap_plan *a, const swap_plan *b) noexcept nogil:

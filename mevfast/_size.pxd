@@ -9,6 +9,11 @@ from mevfast.u256 cimport u256
 cdef enum:
     CYCLE_HOPS = 4
 
+# A pool as constant product: exact for V2, the current range of V3.
+cdef struct virtual_pool:
+    double reserve0, reserve1
+    double keep                   # share of the input that is left after the fee
+
 cdef struct sized_cycle:
     u256 amount[CYCLE_HOPS + 1]   # into hop 0, between the hops, out of the last one
     u256 profit                   # out - in - lender's fee
@@ -24,7 +29,8 @@ cdef struct lender_fee:
 cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noexcept nogil
 cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                      const u256 *amount_in, u256 *amounts, double *slope) noexcept nogil
-cdef double closed_form(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+cdef void virtual_of(const pool_state *s, virtual_pool *v) noexcept nogil
+cdef double closed_form(const virtual_pool *pools, const uint8_t *zero_for_one, uint32_t n,
                         double target, double *profit) noexcept nogil
 cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                     const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil

@@ -94,41 +94,43 @@ cdef int chain_need(const pool_state **pools, const uint8_t *zero_for_one, uint3
     return 0
 
 
-cdef double closed_form(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+cdef void virtual_of(const pool_state *s, virtual_pool *v) noexcept nogil:
+    """The constant-product pool that a pool behaves as at its present price."""
+    cdef double price, liquidity
+    if s.kind == POOL_UNISWAP_V2:
+        v.reserve0 = u128_to_double(s.v2.reserve0)
+        v.reserve1 = u128_to_double(s.v2.reserve1)
+        v.keep = 1.0 - s.v2.fee_pips * 1e-6
+    else:
+        price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
+        liquidity = u128_to_double(s.v3.liquidity)
+        v.reserve0 = liquidity / price if price > 0.0 else 0.0
+        v.reserve1 = liquidity * price
+        v.keep = 1.0 - s.v3.fee_pips * 1e-6
+
+
+cdef double closed_form(const virtual_pool *pools, const uint8_t *zero_for_one, uint32_t n,
                         double target, double *profit) noexcept nogil:
     """The best input and its profit as doubles, every pool taken as constant product.
 
-    V3 pools stand in with the virtual reserves of their current range, so for them this is
-    where to start looking and how to order the work, not a bound.
+    Where V3 pools leave their range this is where to start looking and how to order the work,
+    not a bound. 0 where nothing is to be gained.
     """
-    cdef double a = 1.0, c = 0.0, reserve_in, reserve_out, keep, price, liquidity, x
-    cdef const pool_state *s
+    cdef double a = 1.0, c = 0.0, reserve_in, reserve_out, x
     cdef uint32_t i
+    profit[0] = 0.0
     for i in range(n):
-        s = pools[i]
-        if s.kind == POOL_UNISWAP_V2:
-            reserve_in = u128_to_double(s.v2.reserve0)
-            reserve_out = u128_to_double(s.v2.reserve1)
-            keep = 1.0 - s.v2.fee_pips * 1e-6
+        if zero_for_one[i]:
+            reserve_in, reserve_out = pools[i].reserve0, pools[i].reserve1
         else:
-            price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
-            liquidity = u128_to_double(s.v3.liquidity)
-            if price <= 0.0 or liquidity <= 0.0:
-                profit[0] = 0.0
-                return 0.0
-            reserve_in = liquidity / price
-            reserve_out = liquidity * price
-            keep = 1.0 - s.v3.fee_pips * 1e-6
-        if not zero_for_one[i]:
-            reserve_in, reserve_out = reserve_out, reserve_in
+            reserve_in, reserve_out = pools[i].reserve1, pools[i].reserve0
         if reserve_in <= 0.0:
-            profit[0] = 0.0
             return 0.0
         # out(x) = a x / (1 + c x), composed with the next pool
-        c = c + keep * a / reserve_in
-        a = keep * a * reserve_out / reserve_in
+        a *= pools[i].keep / reserve_in
+        c += a
+        a *= reserve_out
     if a <= target or c <= 0.0:
-        profit[0] = 0.0
         return 0.0
     x = (sqrt(a / target) - 1.0) / c
     profit[0] = a * x / (1.0 + c * x) - target * x
@@ -229,6 +231,7 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
     cdef double target = 1.0 + fee.rate
     cdef double limit = u256_to_double(cap)
     cdef double x, g, g_start, slope, unused
+    cdef virtual_pool stand_in[CYCLE_HOPS]
     cdef bracket b
     cdef u256 amount
     cdef uint32_t step, served = 0
@@ -241,7 +244,9 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
     g_start = 1.0 / sqrt(slope / target) - 1.0
     b.low, b.g_low, b.before, b.g_before, b.side = 0.0, g_start, 0.0, g_start, 0
     b.high = b.g_high = INFINITY
-    x = closed_form(pools, zero_for_one, n, target, &unused)
+    for step in range(n):
+        virtual_of(pools[step], &stand_in[step])
+    x = closed_form(stand_in, zero_for_one, n, target, &unused)
     for step in range(MAX_STEPS):
         x = fmin(fmax(x, 1.0), limit)
         if u256_from_double(&amount, x) != 0:

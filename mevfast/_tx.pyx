@@ -8,6 +8,7 @@ Sources: Ethereum Yellow Paper appendix B (RLP), EIP-155, EIP-2930, EIP-1559 (tr
 """
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -455,9 +456,11 @@ cdef Py_ssize_t encode_send_raw(uint64_t request_id, const uint8_t *raw, size_t 
 
 def keccak256(data):
     """32 bytes; `data` is anything with a contiguous buffer."""
-    cdef const uint8_t[::1] view = data
+    cdef Py_buffer view
     cdef uint8_t hashed[32]
-    c_keccak256(hashed, &view[0] if view.shape[0] else NULL, <size_t> view.shape[0])
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    c_keccak256(hashed, <const uint8_t *> view.buf, <size_t> view.len)
+    PyBuffer_Release(&view)
     return PyBytes_FromStringAndSize(<char *> hashed, 32)
 
 

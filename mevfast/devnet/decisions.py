@@ -54,7 +54,8 @@ class Decision:
 
 def sell_token0_probability(price: float, reference: float) -> float:
     """How likely a trader sells token0: 1/2 at the reference, 7/8 where it is 1 % too dear."""
-    return 1.0 / (1.0 + math.exp(-math.log(7.0) * 100.0 * math.log(price / reference)))
+    odds = math.log(7.0) * 100.0 * math.log(price / reference)
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, odds))))
 
 
 class _References:

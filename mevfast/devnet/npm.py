@@ -84,6 +84,10 @@ _BALANCER = "dist/tasks/"
 ARTIFACTS: Mapping[str, tuple[str, str]] = {
     "WETH9": ("@uniswap/v2-periphery", "build/WETH9.json"),
     "MintableERC20": ("@aave/core-v3", _AAVE + "mocks/tokens/MintableERC20.sol/MintableERC20.json"),
+    "MockFlashLoanSimpleReceiver": (
+        "@aave/core-v3",
+        _AAVE + "mocks/flashloan/MockSimpleFlashLoanReceiver.sol/MockFlashLoanSimpleReceiver.json",
+    ),
     "UniswapV2Factory": ("@uniswap/v2-core", "build/UniswapV2Factory.json"),
     "UniswapV2Pair": ("@uniswap/v2-core", "build/UniswapV2Pair.json"),
     "UniswapV2Router02": ("@uniswap/v2-periphery", "build/UniswapV2Router02.json"),

@@ -18,8 +18,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
-
 from mevfast._tx import Signer
 from mevfast.errors import KeyFileError
 
@@ -91,6 +89,8 @@ def read_passphrase(credential: str | None, prompt: str) -> bytearray:
 
 def write_keystore(path: Path, key: bytearray, passphrase: bytearray) -> None:
     """Write a version 3 keystore (scrypt) with mode 0600; an existing file is never overwritten."""
+    from eth_keyfile.keyfile import create_keyfile_json  # 0.8 s that only keystores cost
+
     document = json.dumps(create_keyfile_json(key, bytes(passphrase), kdf="scrypt"), indent=2)
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -208,7 +208,10 @@ def _read_keystore(path: Path) -> dict[str, Any]:
         usable = usable and crypto["kdfparams"]["dklen"] >= KEY_BYTES
     except (ValueError, TypeError, KeyError, AttributeError):
         usable = False
+    finally:
+        wipe(content)  # which may be a raw key, given as a keystore by mistake
     if not usable:
+        document = None  # 64 decimal digits, say, are JSON too
         raise KeyFileError(
             f"{path}: expected a keystore (JSON, version 3, scrypt or pbkdf2 with dklen 32), was "
             "something else: make one with `mevfast key new`, geth or eth-account"
@@ -218,6 +221,8 @@ def _read_keystore(path: Path) -> dict[str, Any]:
 
 
 def _decrypt(path: Path, document: dict[str, Any], passphrase: bytearray) -> bytearray:
+    from eth_keyfile.keyfile import decode_keyfile_json  # see write_keystore
+
     try:
         return bytearray(decode_keyfile_json(document, bytes(passphrase)))
     except Exception:  # the library's own, and whatever a damaged field sets off

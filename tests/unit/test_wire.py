@@ -139,10 +139,9 @@ def test_upper_case_digits_are_digits() -> None:
         assert _wire.parse(upper) == oracle.read(frame)
 
 
-LOG_KEYS = (
-    "address topics data blockNumber blockHash transactionHash transactionIndex logIndex".split()
-)
-HEAD_KEYS = "number hash parentHash timestamp gasLimit".split()
+LOG_KEYS = ["address", "topics", "data", "blockNumber", "blockHash"]
+LOG_KEYS += ["transactionHash", "transactionIndex", "logIndex"]
+HEAD_KEYS = ["number", "hash", "parentHash", "timestamp", "gasLimit"]
 
 
 @pytest.mark.parametrize("key", LOG_KEYS)

@@ -1,0 +1,47 @@
+"""Compiles harness.c with the undefined-behaviour sanitizer and calls it on Python integers."""
+
+import ctypes
+import re
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+INCLUDE = HERE.parents[1] / "mevfast" / "include"
+OPS = re.search(r"enum op \{(.*?)\};", (HERE / "harness.c").read_text(), re.DOTALL)
+assert OPS is not None
+OP = {name: i for i, name in enumerate(re.findall(r"OP_(\w+)", OPS[1]))}
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "harness.so"
+        command = "gcc -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC"
+        command += " -fsanitize=undefined -fno-sanitize-recover=all"
+        source = str(HERE / "harness.c")
+        subprocess.run([*command.split(), f"-I{INCLUDE}", source, "-o", str(library)], check=True)
+        return ctypes.CDLL(str(library))
+
+
+def _u256(x: int) -> bytes:
+    return x.to_bytes(32, "little")
+
+
+def call(op: str, x: int, y: int = 0, d: int = 0, flag: int = 0) -> tuple[int, int, int]:
+    """(answer, first number, second number) of one operation of the table in harness.c."""
+    r = ctypes.create_string_buffer(64)
+    answer = _library().apply(OP[op], r, _u256(x), _u256(y), _u256(d), flag)
+    return answer, int.from_bytes(r.raw[:32], "little"), int.from_bytes(r.raw[32:], "little")
+
+
+def step(
+    price: int, target: int, liquidity: int, remaining: int, fee_pips: int, *, exact_in: bool
+) -> tuple[int, tuple[int, ...]]:
+    """(status, (price after, amount in, amount out, fee)) of compute_swap_step."""
+    r = ctypes.create_string_buffer(128)
+    status = _library().step(
+        r, _u256(price), _u256(target), _u256(liquidity), _u256(remaining), fee_pips, exact_in
+    )
+    return status, tuple(int.from_bytes(r.raw[i : i + 32], "little") for i in range(0, 128, 32))

@@ -1,0 +1,186 @@
+"""The V3 kernel: recorded swaps, word ends, boundary ticks, partial fills, refusals."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mevfast import verify
+from mevfast._pool import Pool, Quote, Refused
+from mevfast.errors import DataError
+from tests.oracle import univ3
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "uniswap_v3.json"
+L = 10**18
+FULL_RANGE: dict[str, Any] = {
+    "fee_pips": 3000,
+    "tick_spacing": 60,
+    "sqrt_price_x96": 1 << 96,
+    "tick": 0,
+    "liquidity": L,
+    "ticks": [[-887220, L], [887220, -L]],
+}
+EMPTY = FULL_RANGE | {"liquidity": 0, "ticks": []}
+
+
+def quoted(state: dict[str, Any], *arguments: Any) -> Quote:
+    quote = Pool("uniswap_v3", state).quote(*arguments)
+    assert isinstance(quote, Quote), quote
+    return quote
+
+
+def expect_oracle(
+    state: dict[str, Any], token_in: int, amount: int, exact: str, limit: int | None = None
+) -> Quote:
+    """The kernel's quote, after it has been compared with the oracle's in every field."""
+    quote = quoted(state, token_in, amount, exact, limit)
+    expected = univ3.swap(
+        **{k: v for k, v in state.items() if k != "ticks"},
+        ticks=dict(state["ticks"]),
+        zero_for_one=token_in == 0,
+        exact_in=exact == "in",
+        amount=amount,
+        limit=limit,
+    )
+    actual = univ3.Swapped(quote.amount_in, quote.amount_out, **quote.after)
+    assert actual == expected
+    return quote
+
+
+def test_recorded_swaps() -> None:
+    result = verify.replay(verify.load(str(VECTORS)))
+    assert result.cases == 432
+    assert not result.mismatches
+
+
+@pytest.mark.parametrize("exact", ["in", "out"])
+@pytest.mark.parametrize("token_in", [0, 1])
+def test_full_range_stops_at_every_empty_word(token_in: int, exact: str) -> None:
+    quote = expect_oracle(FULL_RANGE, token_in, 1 << 250, exact)
+    specified = quote.amount_in if exact == "in" else quote.amount_out
+    assert 0 < specified < 1 << 250, "a partial fill"
+    assert quote.after["liquidity"] == 0
+    assert quote.price_after == 0.0
+
+
+def test_rounding_at_word_ends_shows() -> None:
+    """One step over the same range would take less: the contract rounds up at each word's end."""
+    goal = univ3.sqrt_ratio_at_tick(-60000)
+    quote = quoted(FULL_RANGE, 0, 1 << 250, "in", goal)
+    amount = univ3.amount0_delta(1 << 96, goal, L, True)
+    in_one_step = amount + -(-amount * 3000 // 997000)
+    assert quote.amount_in > in_one_step
+
+
+@pytest.mark.parametrize("token_in", [0, 1])
+@pytest.mark.parametrize("spacing", [1, 60])
+@pytest.mark.parametrize("tick", [-70000, -61441, -15360, -1, 0, 59, 15300, 15359, 15360, 70001])
+def test_without_liquidity_the_price_runs_to_the_limit(
+    tick: int, spacing: int, token_in: int
+) -> None:
+    price = univ3.sqrt_ratio_at_tick(tick)
+    state = EMPTY | {"sqrt_price_x96": price, "tick": tick, "tick_spacing": spacing}
+    sign = -1 if token_in == 0 else 1
+    for distance in (1, 255 * spacing, 256 * spacing, 257 * spacing, 1000 * spacing + 7):
+        for nudge in (-1, 0, 1):
+            limit = univ3.sqrt_ratio_at_tick(tick + sign * distance) + nudge
+            if (limit < price) if token_in == 0 else (limit > price):
+                expect_oracle(state, token_in, 5, "in", limit)
+
+
+@pytest.mark.parametrize("token_in", [0, 1])
+def test_liquidity_is_found_beyond_empty_words(token_in: int) -> None:
+    far = 61440 if token_in else -61440  # a word's first tick, four words away
+    for shift in (-60, 0, 60):
+        ends = sorted((far + shift, far + shift + (1200 if token_in else -1200)))
+        state = EMPTY | {"ticks": [[ends[0], L], [ends[1], -L]]}
+        quote = expect_oracle(state, token_in, 10**12, "in")
+        assert quote.amount_in == 10**12
+        assert quote.after["liquidity"] == L
+
+
+@pytest.mark.parametrize("nudge", [-1, 0, 1])
+def test_tick_after_a_stop_on_a_crossed_tick(nudge: int) -> None:
+    state = FULL_RANGE | {"ticks": [[-887220, L], [-60, L // 2], [120, -L // 2], [887220, -L]]}
+    state["liquidity"] = L + L // 2
+    edge = univ3.sqrt_ratio_at_tick(-60)
+    to_edge = quoted(state, 0, 1 << 250, "in", edge).amount_in
+    quote = expect_oracle(state, 0, to_edge + nudge, "in")
+    if nudge == 0:
+        assert quote.after == {"sqrt_price_x96": edge, "tick": -61, "liquidity": L}
+    after = state | quote.after
+    for token_in in (0, 1):  # and from there on in either direction
+        expect_oracle(after, token_in, 10**15, "in")
+        expect_oracle(after, token_in, 10**15, "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "token_in", "amount", "limit", "reason"),
+    [
+        ({}, 0, 0, None, "ZERO_AMOUNT"),
+        ({}, 0, 1 << 255, None, "OVERFLOW"),
+        ({"sqrt_price_x96": 0}, 0, 1, None, "NO_LIQUIDITY"),
+        ({}, 0, 1, 1 << 96, "PRICE_LIMIT"),
+        ({}, 1, 1, 1 << 96, "PRICE_LIMIT"),
+        ({}, 0, 1, (1 << 96) + 1, "PRICE_LIMIT"),
+        ({}, 1, 1, (1 << 96) - 1, "PRICE_LIMIT"),
+        ({}, 0, 1, univ3.MIN_SQRT_RATIO, "PRICE_LIMIT"),
+        ({}, 1, 1, univ3.MAX_SQRT_RATIO, "PRICE_LIMIT"),
+        ({}, 1, 1, (1 << 256) - 1, "PRICE_LIMIT"),
+        # Liquidity that the ticks below contradict: the contract's LS.
+        ({"ticks": [[-60, L + 1]]}, 0, 1 << 200, None, "OVERFLOW"),
+    ],
+)
+def test_refusals(
+    changes: dict[str, Any], token_in: int, amount: int, limit: int | None, reason: str
+) -> None:
+    for exact in ("in", "out"):
+        quote = Pool("uniswap_v3", FULL_RANGE | changes).quote(token_in, amount, exact, limit)
+        assert quote == Refused(reason)
+
+
+def test_marginal_price_is_out_per_in_after_the_fee() -> None:
+    state = FULL_RANGE | {"sqrt_price_x96": univ3.sqrt_ratio_at_tick(10000), "tick": 10000}
+    pool = Pool("uniswap_v3", state)
+    assert pool.marginal_price(0) == pytest.approx(1.0001**10000 * 0.997, rel=1e-12)
+    assert pool.marginal_price(1) == pytest.approx(1.0001**-10000 * 0.997, rel=1e-12)
+    assert Pool("uniswap_v3", EMPTY).marginal_price(0) == 0.0
+    quote = quoted(state, 0, 10**15)
+    assert quote.price_after == pytest.approx(
+        Pool("uniswap_v3", state | quote.after).marginal_price(0), rel=1e-15
+    )
+
+
+def test_apply_moves_the_state() -> None:
+    pool = Pool("uniswap_v3", FULL_RANGE)
+    quote = pool.apply(1, 10**15)
+    assert isinstance(quote, Quote)
+    assert pool.fields() == FULL_RANGE | quote.after
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ticks": None}, "ticks: expected a list"),
+        ({"ticks": [[0]]}, r"ticks\[0\]: expected \[tick, liquidity_net\]"),
+        ({"ticks": [[0, 1], ["x", 1]]}, r"ticks\[1\]\[0\]: expected an integer"),
+        ({"ticks": [[61, 1]]}, r"ticks\[0\]\[0\]: expected a multiple of tick_spacing 60, was 61"),
+        ({"ticks": [[60, 1], [60, 1]]}, r"ticks\[1\]\[0\]: expected every tick once"),
+        ({"ticks": [[60, 1 << 127]]}, r"ticks\[0\]\[1\]: expected an integer in"),
+        ({"ticks": [[887280, 1]]}, r"ticks\[0\]\[0\]: expected an integer in \[-887272, 887272\]"),
+        ({"tick": 1}, "tick: expected the tick of sqrt_price_x96"),
+        ({"tick": -2}, "tick: expected the tick of sqrt_price_x96"),
+        ({"sqrt_price_x96": 1}, "sqrt_price_x96: expected 0"),
+        ({"sqrt_price_x96": univ3.MAX_SQRT_RATIO}, "sqrt_price_x96: expected an integer in"),
+        ({"tick_spacing": 0}, r"tick_spacing: expected an integer in \[1, 16383\], was 0"),
+        ({"liquidity": 1 << 128}, "liquidity: expected an integer in"),
+    ],
+)
+def test_malformed_states_name_the_field(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Pool("uniswap_v3", FULL_RANGE | changes)
+
+
+def test_ticks_may_come_in_any_order() -> None:
+    turned = FULL_RANGE | {"ticks": FULL_RANGE["ticks"][::-1]}
+    assert Pool("uniswap_v3", turned).fields() == FULL_RANGE
