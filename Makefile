@@ -33,7 +33,7 @@ test: chain
 
 test-debug:
 	MEVFAST_DEBUG=1 $(MAKE) build
-	MEVFAST_DEBUG=1 $(PY) -m pytest tests/unit tests/property $(ARGS)
+	MEVFAST_DEBUG=1 $(PY) -m pytest $(wildcard tests/unit tests/property) $(ARGS)
 
 bench: chain
 	$(PY) -m mevfast bench $(ARGS)

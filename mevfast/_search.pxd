@@ -51,6 +51,7 @@ cdef class Search(Graph):
     cdef int fund(self, const candidate *c, swap_plan *plan, double *net) noexcept nogil
     cdef void fill(self, const candidate *c, const sized_cycle *sized, uint32_t funding,
                    swap_plan *plan) noexcept nogil
+    cdef void finish(self, swap_plan *plan, double *net) noexcept nogil
     cdef void forget(self, uint32_t at) noexcept nogil
     cdef uint32_t next_candidate(self) noexcept nogil
     cdef int take(self, double net) noexcept nogil

@@ -34,3 +34,5 @@ cdef double closed_form(const virtual_pool *pools, const uint8_t *zero_for_one, 
                         double target, double *profit) noexcept nogil
 cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                     const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil
+cdef int finish_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                      const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil

@@ -35,7 +35,9 @@ from mevfast.u256 cimport (
 
 cdef uint32_t MAX_STEPS = 96
 cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
-cdef double ROOT_TOLERANCE = 1e-10   # of the distance between the margin and the optimum
+# Of the distance between the margin and the optimum; profit falls short by its square.
+cdef double COARSE = 1e-5
+cdef double FINE = 1e-11
 cdef double TWO_96 = 79228162514264337593543950336.0
 
 
@@ -224,10 +226,30 @@ cdef void narrow(bracket *b, double x, double g) noexcept nogil:
 
 cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                     const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
-    """The input in [1, cap] with the largest exact profit.
+    """An input in [1, cap] whose exact profit is within 1e-9 of the largest, for ranking.
 
     Returns 0 with `best` filled, 1 where no input pays, -1 where every input tried was refused.
     """
+    u256_from_u64(&best.profit, 0)
+    best.quotes = 0
+    return climb(pools, zero_for_one, n, fee, cap, COARSE, 0.0, best)
+
+
+cdef int finish_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+                      const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    """Takes what size_cycle found to the integer optimum: no neighbouring input pays more than
+    rounding. Returns as size_cycle does; `best` never gets worse."""
+    cdef int status = climb(pools, zero_for_one, n, fee, cap, FINE,
+                            u256_to_double(&best.amount[0]), best)
+    if status == 0:
+        polish(pools, zero_for_one, n, fee, cap, best)
+    return status
+
+
+cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
+               const lender_fee *fee, const u256 *cap, double tolerance, double start,
+               sized_cycle *best) noexcept nogil:
+    """Secant steps on the cycle's marginal price from `start` (0: from the closed form)."""
     cdef double target = 1.0 + fee.rate
     cdef double limit = u256_to_double(cap)
     cdef double x, g, g_start, slope, unused
@@ -235,8 +257,6 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
     cdef bracket b
     cdef u256 amount
     cdef uint32_t step, served = 0
-    u256_from_u64(&best.profit, 0)
-    best.quotes = 0
     slope = marginal(pools, zero_for_one, n)
     if not slope > target:
         return 1
@@ -244,9 +264,11 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
     g_start = 1.0 / sqrt(slope / target) - 1.0
     b.low, b.g_low, b.before, b.g_before, b.side = 0.0, g_start, 0.0, g_start, 0
     b.high = b.g_high = INFINITY
-    for step in range(n):
-        virtual_of(pools[step], &stand_in[step])
-    x = closed_form(stand_in, zero_for_one, n, target, &unused)
+    x = start
+    if x == 0.0:
+        for step in range(n):
+            virtual_of(pools[step], &stand_in[step])
+        x = closed_form(stand_in, zero_for_one, n, target, &unused)
     for step in range(MAX_STEPS):
         x = fmin(fmax(x, 1.0), limit)
         if u256_from_double(&amount, x) != 0:
@@ -258,7 +280,7 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
         else:
             served += 1
             g = 1.0 / sqrt(slope / target) - 1.0 if slope > 0.0 else INFINITY
-        if fabs(g) <= ROOT_TOLERANCE * -g_start or (g < 0.0 and x >= limit):
+        if fabs(g) <= tolerance * -g_start or (g < 0.0 and x >= limit):
             break
         narrow(&b, x, g)
         if b.high - b.low <= fmax(1.0, 1e-15 * b.high):
@@ -266,7 +288,4 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
         x = next_guess(&b, step)
     if served == 0:
         return -1
-    if u256_is_zero(&best.profit):
-        return 1
-    polish(pools, zero_for_one, n, fee, cap, best)
-    return 0
+    return 1 if u256_is_zero(&best.profit) else 0

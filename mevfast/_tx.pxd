@@ -33,7 +33,6 @@ cdef struct secp_api:
     void *(*context_create)(unsigned int flags) noexcept nogil
     void (*context_destroy)(void *context) noexcept nogil
     int (*context_randomize)(void *context, const uint8_t *seed32) noexcept nogil
-    int (*seckey_verify)(const void *context, const uint8_t *key32) noexcept nogil
     int (*pubkey_create)(const void *context, void *pubkey, const uint8_t *key32) noexcept nogil
     int (*pubkey_serialize)(const void *context, uint8_t *out, size_t *n, const void *pubkey,
                             unsigned int flags) noexcept nogil

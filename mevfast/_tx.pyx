@@ -134,7 +134,6 @@ cdef class Signer:
         (<void **> &api.context_create)[0] = dlsym(self._library, "secp256k1_context_create")
         (<void **> &api.context_destroy)[0] = dlsym(self._library, "secp256k1_context_destroy")
         (<void **> &api.context_randomize)[0] = dlsym(self._library, "secp256k1_context_randomize")
-        (<void **> &api.seckey_verify)[0] = dlsym(self._library, "secp256k1_ec_seckey_verify")
         (<void **> &api.pubkey_create)[0] = dlsym(self._library, "secp256k1_ec_pubkey_create")
         (<void **> &api.pubkey_serialize)[0] = dlsym(self._library, "secp256k1_ec_pubkey_serialize")
         (<void **> &api.sign_recoverable)[0] = dlsym(
@@ -142,8 +141,8 @@ cdef class Signer:
         (<void **> &api.serialize_compact)[0] = dlsym(
             self._library, "secp256k1_ecdsa_recoverable_signature_serialize_compact")
         if (api.context_create == NULL or api.context_destroy == NULL
-                or api.context_randomize == NULL or api.seckey_verify == NULL
-                or api.pubkey_create == NULL or api.pubkey_serialize == NULL
+                or api.context_randomize == NULL or api.pubkey_create == NULL
+                or api.pubkey_serialize == NULL
                 or api.sign_recoverable == NULL or api.serialize_compact == NULL):
             return False
         self._context = api.context_create(SECP256K1_CONTEXT_NONE)
@@ -174,10 +173,8 @@ cdef class Signer:
         signature[64] = <uint8_t> recid
         if memcmp(signature, <const uint8_t *> KNOWN_SIGNATURE, 65) != 0:
             return False
-        if not self._api.seckey_verify(self._context, self._key):
-            raise_key_range()
         if not library_address(&self._api, self._context, self._key, address):
-            return False
+            raise_key_range()
         self.backend = "libsecp256k1"
         self.address = checksum_address(address)
         return True
@@ -563,15 +560,13 @@ def execute_calldata(*, deadline, funding, token, amount_in, min_profit, hops):
     cdef Py_ssize_t n
     cdef int i
     cdef bytes raw = to_address_bytes(token, "token")
-    if not 2 <= len(hops) <= PLAN_MAX_HOPS:
-        raise ValueError(f"hops: expected 2 to {PLAN_MAX_HOPS}, was {len(hops)}")
     memcpy(plan.token, <const uint8_t *> raw, 20)
     plan.deadline = unsigned(deadline, 64, "deadline")
     plan.funding = unsigned(funding, 8, "funding")
     plan.amount_in = to_u256(amount_in, "amount_in")
     plan.min_profit = to_u256(min_profit, "min_profit")
-    plan.n_hops = len(hops)
-    for i, (pool, kind, zero_for_one, fee_pips) in enumerate(hops):
+    plan.n_hops = unsigned(len(hops), 8, "number of hops")
+    for i, (pool, kind, zero_for_one, fee_pips) in enumerate(hops[:PLAN_MAX_HOPS]):
         raw = to_address_bytes(pool, "pool")
         memcpy(plan.hop[i].pool, <const uint8_t *> raw, 20)
         plan.hop[i].kind = unsigned(kind, 8, "kind")
@@ -579,8 +574,8 @@ def execute_calldata(*, deadline, funding, token, amount_in, min_profit, hops):
         plan.hop[i].fee_pips = unsigned(fee_pips, 32, "fee_pips")
     n = encode_execute(&plan, out, EXECUTE_CALLDATA_MAX)
     if n < 0:
-        raise ValueError("no plan: expected funding 0-3, pool kinds 1-2 and fee_pips below 2**24, was "
-                         f"funding {funding!r}, hops {hops!r}")
+        raise ValueError("no plan: expected funding 0-3, 2-4 hops, pool kinds 1-2 and fee_pips below "
+                         f"2**24, was funding {funding!r}, hops {hops!r}")
     return PyBytes_FromStringAndSize(<char *> out, n)
 
 

@@ -20,12 +20,12 @@ from typing import Any
 from mevfast._tx import keccak256, to_checksum_address
 from mevfast.chain.rpc import Rpc, check_chain_id
 from mevfast.config import Config, Factory, Key, load_config
-from mevfast.errors import ConfigError, DataError, KeyFileError, NodeError, RpcError
+from mevfast.errors import ConfigError, KeyFileError, NodeError, RpcError
+from mevfast.execution import artifacts
 from mevfast.execution.keys import CREDENTIALS_DIRECTORY, load_signer
 
 HELP = "Say line by line what of a set-up is right, and what to do about the rest."
 
-ARTIFACT = Path(__file__).parents[1] / "contracts" / "artifacts" / "Executor.json"
 SYNCED_WITHIN_S = 60  # an older head is a node that does not follow the chain
 CLOCK_SLACK_S = 2  # block times are whole seconds, and clocks differ
 V3_FEE_EVERYWHERE = 3000  # enabled by the constructor of every Uniswap V3 factory
@@ -207,7 +207,7 @@ async def _executor(rpc: Rpc, config: Config, address: str | None) -> _Found:
     if not code:
         yield "FAIL", f"no contract at {executor}; deploy it, or correct executor.address"
         return
-    if not is_instance(code, creation_code()):
+    if not is_instance(code, artifacts.load("Executor").bytecode):
         yield "FAIL", f"{executor} is another contract or version; deploy it again"
         return
     yield "ok", f"{executor} is this version's"
@@ -304,20 +304,6 @@ async def _read(rpc: Rpc, address: str, signature: str, *arguments: int) -> int 
 async def _read_address(rpc: Rpc, address: str, signature: str) -> str | None:
     word = await _read(rpc, address, signature)
     return None if word is None else to_checksum_address(f"0x{word:040x}")
-
-
-def creation_code(path: Path = ARTIFACT) -> bytes:
-    """The compiled executor's creation code.
-
-    Raises:
-        DataError: the artifact is missing or no artifact.
-    """
-    try:
-        return bytes.fromhex(json.loads(path.read_bytes())["bytecode"].removeprefix("0x"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: expected the compiled executor, was {error!r}; restore it"
-        ) from None
 
 
 PUSH32 = 0x7F

@@ -20,8 +20,8 @@ _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 class Devnet:
     """A running market on loopback; `with`, `async with`, or start() and stop().
 
-    `block_time` as in `Anvil`; `seed` repeats what the traders decide. The traders are a
-    process of their own and never touch account 0, which is the engine's.
+    `block_time` and `history` as in `Anvil`; `seed` repeats what the traders decide. The traders
+    are a process of their own and never touch account 0, which is the engine's.
     """
 
     def __init__(
@@ -32,14 +32,18 @@ class Devnet:
         traders: bool = True,
         swaps_per_second: float = trading.SWAPS_PER_SECOND,
         port: int = 0,
+        history: bool = True,
     ) -> None:
-        """Prepares the state (the first time: fetches packages and deploys); starts nothing."""
+        """Prepares the state (the first time: fetches packages and deploys); starts nothing.
+
+        Blocks while it prepares, ten seconds or more the first time. Main thread only.
+        """
         if swaps_per_second <= 0:
             raise DevnetError(f"swaps per second: expected more than 0, was {swaps_per_second}")
         self.seed, self.swaps_per_second = seed, swaps_per_second
         self._with_traders = traders
         state, self._market_file, self.market = prepared()
-        self.node = Anvil(port=port, block_time=block_time, load_state=state)
+        self.node = Anvil(port=port, block_time=block_time, load_state=state, history=history)
         self._traders: Child | None = None
 
     @property

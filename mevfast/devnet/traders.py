@@ -64,6 +64,7 @@ class Traders:
         self._rpc, self._market = rpc, market
         self._chance = random.Random(seed ^ 0x5EED)
         self._nonces: dict[int, int] = {}
+        self._burnt: set[int] = set()
         self._v2_pair = npm.artifact("UniswapV2Pair").abi
         self._v3_pool = npm.artifact("UniswapV3Pool").abi
         self._erc20 = npm.artifact("MintableERC20").abi
@@ -179,14 +180,20 @@ class Traders:
         return self._manager.encode("mint", position)
 
     def _some_position(self, trader: str) -> tuple[int, int] | None:
-        """Token id and liquidity of one of a trader's positions; None where it has none left."""
+        """Token id and liquidity of one of a trader's positions; None where it has none left.
+
+        A position is burnt from once: a second burn could meet the first in one block.
+        """
         (count,) = self._views([(self._manager, "balanceOf", (trader,))])
         if count == 0:
             return None
         index = self._chance.randrange(count)
         (token_id,) = self._views([(self._manager, "tokenOfOwnerByIndex", (trader, index))])
+        if token_id in self._burnt:
+            return None
+        self._burnt.add(token_id)
         (position,) = self._views([(self._manager, "positions", (token_id,))])
-        return (token_id, position[7]) if position[7] else None
+        return token_id, position[7]
 
     def _burn(self, position: tuple[int, int], trader: str, decision: Decision) -> bytes:
         """Takes out half or all of a position, with its fees."""

@@ -69,7 +69,10 @@ static inline int i128_add(i128 *r, i128 x, i128 delta)
     return U256_OK;
 }
 /* The nearest double. */
-static inline double u128_to_double(u128 x) { return (double)x; }
+static inline double u128_to_double(u128 x)
+{
+    return x >> 64 == 0 ? (double)(uint64_t)x : (double)x;
+}
 
 /* ---- in and out ---- */
 
@@ -147,28 +150,37 @@ static inline int u256_bit_length(const u256 *x)
 
 /* ---- addition, bits ---- */
 
+/* The upper 128 bits. Halves, because compilers turn 128-bit sums into add with carry. */
+static inline u128 u256_hi128(const u256 *x) { return u128_make(x->w[3], x->w[2]); }
+
+static inline void u256_make(u256 *r, u128 hi, u128 lo)
+{
+    r->w[0] = (uint64_t)lo;
+    r->w[1] = (uint64_t)(lo >> 64);
+    r->w[2] = (uint64_t)hi;
+    r->w[3] = (uint64_t)(hi >> 64);
+}
+
 /* r = x + y modulo 2**256; returns the carry. */
 static inline int u256_add(u256 *r, const u256 *x, const u256 *y)
 {
-    unsigned long long carry = 0;
-    for (int i = 0; i < 4; i++) {
-        u128 sum = (u128)x->w[i] + y->w[i] + carry;
-        r->w[i] = (uint64_t)sum;
-        carry = (uint64_t)(sum >> 64);
-    }
-    return (int)carry;
+    u128 lo = u256_lo128(x), hi = u256_hi128(x), sum_lo, sum_hi;
+    int carry = __builtin_add_overflow(lo, u256_lo128(y), &sum_lo);
+    int above = __builtin_add_overflow(hi, u256_hi128(y), &sum_hi);
+    above |= __builtin_add_overflow(sum_hi, (u128)carry, &sum_hi);
+    u256_make(r, sum_hi, sum_lo);
+    return above;
 }
 
 /* r = x - y modulo 2**256; returns the borrow. */
 static inline int u256_sub(u256 *r, const u256 *x, const u256 *y)
 {
-    unsigned long long borrow = 0;
-    for (int i = 0; i < 4; i++) {
-        u128 difference = (u128)x->w[i] - y->w[i] - borrow;
-        r->w[i] = (uint64_t)difference;
-        borrow = (uint64_t)(difference >> 64) & 1;
-    }
-    return (int)borrow;
+    u128 lo = u256_lo128(x), hi = u256_hi128(x), rest_lo, rest_hi;
+    int borrow = __builtin_sub_overflow(lo, u256_lo128(y), &rest_lo);
+    int below = __builtin_sub_overflow(hi, u256_hi128(y), &rest_hi);
+    below |= __builtin_sub_overflow(rest_hi, (u128)borrow, &rest_hi);
+    u256_make(r, rest_hi, rest_lo);
+    return below;
 }
 
 /* r = x + y modulo 2**256; returns the carry. */
@@ -228,11 +240,29 @@ static inline void u256_and(u256 *r, const u256 *x, const u256 *y)
 /* ---- multiplication ---- */
 
 /* r = x * y, exactly. */
+static inline void u128_mul_full(u256 *r, u128 x, u128 y)
+{
+    uint64_t x0 = (uint64_t)x, x1 = (uint64_t)(x >> 64);
+    uint64_t y0 = (uint64_t)y, y1 = (uint64_t)(y >> 64);
+    u128 low = (u128)x0 * y0, cross = (u128)x0 * y1, high = (u128)x1 * y1;
+    cross += (uint64_t)(low >> 64);        /* (B-1)**2 + B-1 < B**2: cannot wrap */
+    u128 other = (u128)x1 * y0 + (uint64_t)cross;
+    high += (uint64_t)(cross >> 64);
+    high += (uint64_t)(other >> 64);
+    r->w[0] = (uint64_t)low;
+    r->w[1] = (uint64_t)other;
+    r->w[2] = (uint64_t)high;
+    r->w[3] = (uint64_t)(high >> 64);
+}
+
+/* r = x * y, exactly. */
 static inline void u256_mul_full(u512 *r, const u256 *x, const u256 *y)
 {
     u512 out = {{0}};
     for (int i = 0; i < 4; i++) {
         uint64_t carry = 0;
+        if (x->w[i] == 0) /* amounts rarely fill their 256 bits */
+            continue;
         for (int j = 0; j < 4; j++) {
             u128 t = (u128)x->w[i] * y->w[j] + out.w[i + j] + carry;
             out.w[i + j] = (uint64_t)t;
@@ -247,6 +277,10 @@ static inline void u256_mul_full(u512 *r, const u256 *x, const u256 *y)
 static inline int u256_mul(u256 *r, const u256 *x, const u256 *y)
 {
     u512 product;
+    if (u256_fits_u128(x) && u256_fits_u128(y)) {
+        u128_mul_full(r, u256_lo128(x), u256_lo128(y));
+        return U256_OK;
+    }
     u256_mul_full(&product, x, y);
     if ((product.w[4] | product.w[5] | product.w[6] | product.w[7]) != 0)
         return U256_OVERFLOW;
@@ -268,22 +302,6 @@ static inline int u256_mul_u64(u256 *r, const u256 *x, uint64_t y)
         return U256_OVERFLOW;
     *r = out;
     return U256_OK;
-}
-
-/* r = x * y, exactly. */
-static inline void u128_mul_full(u256 *r, u128 x, u128 y)
-{
-    uint64_t x0 = (uint64_t)x, x1 = (uint64_t)(x >> 64);
-    uint64_t y0 = (uint64_t)y, y1 = (uint64_t)(y >> 64);
-    u128 low = (u128)x0 * y0, cross = (u128)x0 * y1, high = (u128)x1 * y1;
-    cross += (uint64_t)(low >> 64);        /* (B-1)**2 + B-1 < B**2: cannot wrap */
-    u128 other = (u128)x1 * y0 + (uint64_t)cross;
-    high += (uint64_t)(cross >> 64);
-    high += (uint64_t)(other >> 64);
-    r->w[0] = (uint64_t)low;
-    r->w[1] = (uint64_t)other;
-    r->w[2] = (uint64_t)high;
-    r->w[3] = (uint64_t)(high >> 64);
 }
 
 /* ---- division ---- */

@@ -282,6 +282,9 @@ def _what_happened(report: Mapping[str, Any], seconds: float | None) -> str:
     )
     if reverted:
         text += " (the contract found no profit any more and undid everything; only gas was paid)"
+    for key, words in (("rejected", "refused by the node"), ("expired", "never mined")):
+        if report.get(key):
+            text += f", {report[key]:,} {words}"
     return (
         f"{text}. The landed ones earned {format_eth(report['realised_profit_wei'])}, counted from "
         f"the token transfers in their receipts; the engine had predicted "

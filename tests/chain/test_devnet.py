@@ -22,7 +22,7 @@ from mevfast.devnet.deploy import AAVE_PREMIUM_BPS, V3_TICK_SPACING
 from mevfast.devnet.market import DEPLOYER_ACCOUNT, ENGINE_ACCOUNT, TRADER_ACCOUNTS, Market
 from mevfast.devnet.net import Devnet
 from mevfast.devnet.node import BASE_FEE_WEI, CHAIN_ID, DEV_ACCOUNTS, Anvil
-from mevfast.errors import DevnetError
+from mevfast.errors import DevnetError, RpcError
 
 pytestmark = pytest.mark.devnet
 
@@ -274,6 +274,22 @@ def test_chain_id_and_continuity_of_blocks(net, rpc):
     number = net.market.block + 1
     below, above = (rpc.call("eth_getBlockByNumber", hex(n), False) for n in (number - 1, number))
     assert above["parentHash"] == below["hash"]
+
+
+def test_only_history_keeps_older_states():
+    """Why history is the default: an engine reads its start state at a block it names."""
+    for history in (True, False):
+        with Devnet(traders=False, block_time=None, history=history) as net:
+            rpc = net.node.client()
+            for _ in range(3):
+                rpc.call("evm_mine")
+            read = ("eth_getBalance", OWN, hex(net.market.block + 2))
+            if history:
+                assert int(rpc.call(*read), 16) == 10_000 * 10**18
+            else:
+                with pytest.raises(RpcError, match="BlockOutOfRange"):
+                    rpc.call(*read)
+                assert len(_logs(rpc, PAIR_CREATED)) == 42  # logs stay
 
 
 def test_taken_port_is_one_clear_error(net):

@@ -123,14 +123,14 @@ def test_quote_without_a_limit_equals_oracle(
 
 @settings(max_examples=200, deadline=None)
 @given(states(), TOKENS, amounts())
-def test_buying_what_was_sold_never_costs_more(state: State, token_in: int, amount: int) -> None:
-    sold = kernel(state, token_in, amount, "in")
-    assume(sold is not None and sold.amount_out > 0)
-    assert sold is not None
-    bought = kernel(state, token_in, sold.amount_out, "out")
+def test_selling_the_cost_pays_what_was_bought(state: State, token_in: int, amount: int) -> None:
+    """Not the other way round: a purchase may be taken to the end of a stretch, and cost more."""
+    bought = kernel(state, token_in, amount, "out")
+    assume(bought is not None and bought.amount_in > 0)
     assert bought is not None
-    assert bought.amount_out == sold.amount_out
-    assert bought.amount_in <= sold.amount_in
+    sold = kernel(state, token_in, bought.amount_in, "in")
+    assert sold is not None
+    assert sold.amount_out >= bought.amount_out
 
 
 @settings(max_examples=200, deadline=None)

@@ -22,16 +22,16 @@ FLOORS: list[set[str]] = [
     {"mevfast._core"},
     # -- Python: no 256-bit arithmetic
     {"mevfast.model", "mevfast.config"},
-    {"mevfast.chains", "mevfast.chain", "mevfast.observe"},
+    {"mevfast.chains", "mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
-    {"mevfast.engine"},
+    {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
+    {"mevfast.observe.report"},  # the engine's figures, read from outside
     {
         "mevfast.bench_command",
         "mevfast.check",
         "mevfast.demo",
         "mevfast.devnet.command",
-        "mevfast.execution.deploy",
         "mevfast.execution.key_command",
         "mevfast.run_command",
         "mevfast.verify",
@@ -67,56 +67,57 @@ def floor_of(module: str) -> tuple[int, str] | None:
     return None
 
 
-def python_imports(source: str) -> Iterator[str]:
-    """Modules of mevfast that a Python source imports anywhere, functions included."""
+def python_imports(source: str) -> Iterator[tuple[str, str]]:
+    """What a Python source imports anywhere, functions included: module, and name or ""."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide where they point"
-            yield node.module or ""
-            # `from mevfast.chain import rpc` imports a module, too.
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from ((node.module or "", alias.name) for alias in node.names)
 
 
-def compiled_imports(source: str) -> Iterator[str]:
-    """Modules that a Cython source imports or cimports."""
+def compiled_imports(source: str) -> Iterator[tuple[str, str]]:
+    """What a Cython source imports or cimports: module, and name or ""."""
     for module, names in _PYX_FROM.findall(source):
-        yield module
-        yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
+        yield from ((module, name) for name in re.findall(r"\w+", names))
     for names in _PYX_IMPORT.findall(source):
-        yield from re.split(r"\s*,\s*", names)
+        yield from ((module, "") for module in re.split(r"\s*,\s*", names))
+
+
+def module_name(root: Path, path: Path) -> str:
+    """The dotted name of a source file."""
+    name = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+    return name.removesuffix(".__init__")
 
 
 def violations(root: Path) -> list[str]:
     """Every import below `root`/mevfast that does not point down."""
-    modules = {
-        path.relative_to(root).with_suffix("").as_posix().replace("/", "."): path
-        for pattern in ("*.py", "_*.pyx")
-        for path in sorted((root / "mevfast").rglob(pattern))
-    }
+    paths = [
+        path
+        for path in sorted((root / "mevfast").rglob("*.p*"))
+        if path.suffix in (".py", ".pyx", ".pxd")
+    ]
+    modules = {module_name(root, path) for path in paths} - HEADERS
     found = []
-    for path in sorted((root / "mevfast").rglob("*.p*")):
-        if path.suffix not in (".py", ".pyx", ".pxd") or path.stem in ("u256", "types"):
+    for path in paths:
+        name, compiled = module_name(root, path), path.suffix != ".py"
+        if name in HEADERS:
             continue
-        name = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
-        name = name.removesuffix(".__init__")
         place = floor_of(name)
         if place is None:
             found.append(f"{name}: stands on no floor of the table in tests/source")
             continue
-        compiled = path.suffix != ".py"
         imports = (compiled_imports if compiled else python_imports)(path.read_text())
-        for target in sorted(set(imports)):
-            top = target.partition(".")[0]
-            if compiled and top in NO_IO:
+        # `from mevfast.chain import rpc` imports the module rpc, not what the package holds.
+        targets = {
+            f"{module}.{n}" if f"{module}.{n}" in modules else module for module, n in imports
+        }
+        for target in sorted(targets):
+            if compiled and target.partition(".")[0] in NO_IO:
                 found.append(f"{name} imports {target}: compiled modules do no I/O")
-            known = target in modules or f"{target}.__init__" in modules
-            if top != "mevfast" or target in HEADERS or not known:
-                continue
-            under = floor_of(target)
-            same_package = under is not None and under[1] == place[1]
-            if under is not None and not same_package and under[0] >= place[0]:
+            under = floor_of(target) if target in modules else None
+            if under is not None and under[1] != place[1] and under[0] >= place[0]:
                 found.append(f"{name} imports {target}: that is not below it")
     return found
 

@@ -179,6 +179,9 @@ def test_summary_does_not_hide_what_went_wrong() -> None:
     assert "2 is left unexplained" not in words
     assert "2 are left unexplained" in words
     assert "5 came out otherwise" in words
+    assert "refused" not in words
+    lost = words_of(summary({**REPORT, "sent": 43, "rejected": 1, "expired": 3}))
+    assert "was paid), 1 refused by the node, 3 never mined." in lost
     assert summary(bad).border_style == "red"  # type: ignore[union-attr]
     assert summary(REPORT).border_style == "green"  # type: ignore[union-attr]
 
