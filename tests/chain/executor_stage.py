@@ -242,7 +242,7 @@ class Stage:
         return [self.address(symbol) for symbol in cycle.symbols]
 
     def open_gap(self, cycle: Cycle, amount: int) -> None:
-        """Makes an input profitable: sells the second token to the first pool until it gains 1 %."""
+        """Makes an input profitable: sells the second token to the first pool until 1 % is won."""
         symbol = cycle.symbols[1]
         for _ in range(30):
             if self.output(cycle, amount) > amount + amount // 100:
