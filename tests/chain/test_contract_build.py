@@ -25,10 +25,6 @@ def test_committed_artifacts_are_what_the_sources_give(built: dict[str, str]) ->
     assert build.differences(built) == []
 
 
-def test_a_second_build_is_byte_for_byte_the_first(built: dict[str, str]) -> None:
-    assert build.build() == built
-
-
 def test_check_names_each_file_and_field_that_differs(
     built: dict[str, str], tmp_path: Path
 ) -> None:
