@@ -303,7 +303,7 @@ class Engine:
         self._moved.set()
 
     def _unread(self, message: dict[str, Any]) -> None:
-        """A notification that the core could not read: if it is a log or a head, state is missing."""
+        """A notification the core could not read: if it is a log or a head, state is missing."""
         result = message.get("params", {}).get("result")
         if isinstance(result, dict) and ("topics" in result or "parentHash" in result):
             logger.warning("a notification could not be read: %.300r", message)
