@@ -262,7 +262,7 @@ cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint3
         if fabs(g) <= ROOT_TOLERANCE * -g_start or (g < 0.0 and x >= limit):
             break
         narrow(&b, x, g)
-        if b.high - b.low <= fmax(1.0, 1e-15 * b.high):
+        if b.high < INFINITY and b.high - b.low <= fmax(1.0, 1e-15 * b.high):
             break
         x = next_guess(&b, step)
     if served == 0:
