@@ -57,6 +57,7 @@ cdef extern from "table.h" nogil:
 
     void seq_write_begin(uint32_t *sequence) noexcept
     void seq_write_end(uint32_t *sequence) noexcept
+    void seq_retire() noexcept
     void seq_store(void *dst, const void *src, size_t bytes) noexcept
     uint32_t table_hash(const uint8_t *address) noexcept
     uint32_t table_find(const pool_table *t, const uint8_t *address) noexcept

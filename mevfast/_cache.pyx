@@ -17,6 +17,7 @@ from mevfast._math cimport (
     u256_from_pyint,
     u256_to_pyint,
 )
+from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
     EVENT_V2_SWAP,
     EVENT_V2_SYNC,
@@ -26,6 +27,8 @@ from mevfast.types cimport (
     EVENT_V3_SWAP,
     POOL_UNISWAP_V2,
     POOL_UNISWAP_V3,
+    WIRE_LOG,
+    head_event,
     log_event,
     v3_tick,
 )
@@ -33,9 +36,16 @@ from mevfast.u256 cimport u128, u128_is_zero, u256
 
 from mevfast.errors import DataError
 
+cdef extern from "<sched.h>" nogil:
+    int sched_yield() noexcept
+
 cdef uint32_t TICKS_IN_SMALLEST_CHUNK = 16
 cdef uint32_t NO_CHUNK = 0xffffffff
 cdef uint32_t END_OF_BLOCK = 0xffffffff
+
+# A writer that the system took off its core inside a slot comes back only if others yield.
+cdef uint32_t READ_TRIES = 1000
+cdef uint32_t READ_TURNS = 100000
 
 KINDS = {"uniswap_v2": POOL_UNISWAP_V2, "uniswap_v3": POOL_UNISWAP_V3}
 KIND_NAMES = {number: name for name, number in KINDS.items()}
@@ -221,6 +231,14 @@ cdef int table_flag(pool_table *t, uint32_t slot, uint8_t flags) noexcept nogil:
     return 0
 
 
+cdef int parse_log(bytes frame, log_event *e) except -1:
+    """One log notification, or ValueError."""
+    cdef head_event head
+    if wire_parse(<const char *>frame, len(frame), e, &head) != WIRE_LOG:
+        raise ValueError(f"frame: expected a log notification, was {frame[:80]!r}")
+    return 0
+
+
 cdef class Table:
     """The reserve table.
 
@@ -275,11 +293,11 @@ cdef class Table:
         `state` holds the fields of `kind` in mevfast-vectors/1 as integers; V3 `ticks` are
         `(tick, liquidity_gross, liquidity_net)`, ascending. The state is true after
         (`block`, `log_index`), the whole block by default. Flags are cleared, but for
-        quarantine, which stays.
+        quarantine, which stays. A pool never changes its kind or tokens: DataError.
         """
         cdef uint32_t slot, chunk, i
         cdef slot_body body
-        cdef uint8_t kept
+        cdef slot_body *held
         if len(address) != 20:
             raise DataError(f"pool address: expected 20 bytes, was {len(address)}")
         if kind not in KINDS:
@@ -293,8 +311,13 @@ cdef class Table:
         body.kind = KINDS[kind]
         memcpy(body.address, <const uint8_t *>address, 20)
         if slot != TABLE_NO_SLOT:
-            kept = self.t.slots[slot].body.flags & SLOT_QUARANTINED
-            body.flags = kept
+            held = &self.t.slots[slot].body
+            if (held.kind, held.token0, held.token1) != (body.kind, body.token0, body.token1):
+                raise DataError(
+                    f"pool 0x{address.hex()}: expected the {KIND_NAMES[held.kind]} pool of tokens "
+                    f"{held.token0} and {held.token1} that the table holds, was {kind} of "
+                    f"{body.token0} and {body.token1}")
+            body.flags = held.flags & <uint8_t>SLOT_QUARANTINED
         if body.kind == POOL_UNISWAP_V2:
             u128_from_pyint(&body.v2.reserve0, state["reserve0"])
             u128_from_pyint(&body.v2.reserve1, state["reserve1"])
@@ -317,6 +340,7 @@ cdef class Table:
             chunk = self.t.slots[slot].body.v3.first_tick
             i = self.t.slots[slot].body.v3.tick_class
             table_publish(&self.t, slot, &body)
+            seq_retire()
             chunk_give(&self.t, chunk, i)
         return slot
 
@@ -338,16 +362,66 @@ cdef class Table:
         if s.first_tick == NO_CHUNK:
             raise DataError(f"the tick arena is full: {self.t.tick_capacity} ticks")
         previous = None
-        for i in range(s.n_ticks):
-            tick, gross, net = ticks[i]
-            if previous is not None and tick <= previous:
-                raise DataError(f"ticks[{i}]: expected above {previous}, was {tick}")
-            previous = tick
-            entry = &self.t.ticks[s.first_tick + i]
-            entry.tick = tick
-            u128_from_pyint(&entry.liquidity_gross, gross)
-            i128_from_pyint(&entry.liquidity_net, net)
+        try:
+            for i in range(s.n_ticks):
+                tick, gross, net = ticks[i]
+                if previous is not None and tick <= previous:
+                    raise DataError(f"ticks[{i}]: expected above {previous}, was {tick}")
+                previous = tick
+                entry = &self.t.ticks[s.first_tick + i]
+                entry.tick = tick
+                u128_from_pyint(&entry.liquidity_gross, gross)
+                i128_from_pyint(&entry.liquidity_net, net)
+        except BaseException:
+            chunk_give(&self.t, s.first_tick, s.tick_class)
+            raise
         return 0
+
+    def apply(self, bytes frame):
+        """Applies one log notification: (name of what it did, slot or None).
+
+        ValueError where the frame is no log. For files and tests: a feed goes through a Core.
+        """
+        cdef log_event e
+        cdef uint32_t slot
+        parse_log(frame, &e)
+        result = APPLY_NAMES[table_apply(&self.t, &e, &slot)]
+        return result, None if slot == TABLE_NO_SLOT else slot
+
+    def replay(self, list frames, uint32_t rounds, uint32_t spins=0):
+        """Applies log notifications over and over without the GIL; returns how many changed a slot.
+
+        Each round moves the blocks on by what the frames span, so that no event is old. Between
+        events it idles for `spins` turns of a loop. For benches, and for racing a writer against
+        readers.
+        """
+        cdef uint32_t n = len(frames), i, r, slot
+        cdef volatile uint32_t idle
+        cdef uint64_t first = 0xffffffffffffffff, last = 0, changed = 0
+        cdef log_event *events = <log_event *>malloc(max(n, 1) * sizeof(log_event))
+        if events == NULL:
+            raise MemoryError(f"{n} events")
+        try:
+            for i in range(n):
+                parse_log(frames[i], &events[i])
+                first = min(first, events[i].block_number)
+                last = max(last, events[i].block_number)
+            with nogil:
+                for r in range(rounds):
+                    for i in range(n):
+                        changed += table_apply(&self.t, &events[i], &slot) == APPLY_CHANGED
+                        events[i].block_number += last - first + 1
+                        idle = 0
+                        while idle < spins:
+                            idle += 1
+        finally:
+            free(events)
+        return changed
+
+    @property
+    def ticks_used(self):
+        """Ticks of the arena that chunks were ever cut from; freed chunks among them are reused."""
+        return self.t.ticks_used
 
     def slot(self, bytes address):
         """The slot of a pool, or None where it is unknown."""
@@ -366,7 +440,7 @@ cdef class Table:
         cdef slot_body body
         cdef v3_tick *ticks
         cdef int status
-        cdef uint32_t i
+        cdef uint32_t i, turns = 0
         if slot >= self.t.n_slots:
             raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
         ticks = <v3_tick *>malloc(max_ticks * sizeof(v3_tick))
@@ -374,7 +448,12 @@ cdef class Table:
             raise MemoryError(f"{max_ticks} ticks")
         try:
             with nogil:
-                status = table_read(&self.t, slot, &body, ticks, max_ticks, 1000000)
+                status = -1
+                while status == -1 and turns < READ_TURNS:
+                    status = table_read(&self.t, slot, &body, ticks, max_ticks, READ_TRIES)
+                    turns += 1
+                    if status == -1:
+                        sched_yield()
             if status != 0:
                 raise DataError(f"slot {slot}: " + ("the writer never left it" if status == -1
                                                    else f"more than {max_ticks} ticks"))

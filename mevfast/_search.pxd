@@ -29,7 +29,6 @@ cdef struct search_settings:
     u256 min_profit               # base token wei, after gas
 
 
-
 cdef class Search(Graph):
     cdef search_settings settings
     cdef lender_terms *lenders    # by token id
@@ -43,6 +42,7 @@ cdef class Search(Graph):
     cdef readonly uint64_t n_quotes
 
     cdef lender_terms *lender(self, uint32_t token) except NULL
+    cdef dict plan_dict(self, const swap_plan *plan)
     cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
                          uint8_t *ways) noexcept nogil
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil

@@ -7,7 +7,7 @@ returned together share no pool. Same table, same calls: same plans in the same 
 
 from libc.math cimport INFINITY, exp, fmin
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from mevfast._cache cimport slot_body, table_view
@@ -24,7 +24,7 @@ from mevfast._graph cimport (
     Graph,
     candidate,
 )
-from mevfast._math cimport u256_from_pyint
+from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._size cimport (
     CYCLE_HOPS,
     chain_quote,
@@ -51,6 +51,8 @@ from mevfast.u256 cimport (
     u256_lt,
     u256_to_double,
 )
+
+from mevfast._cache import KIND_NAMES
 
 # Without fee or limit first, so that what it sizes serves the others.
 cdef uint32_t[4] FUNDING_ORDER = [
@@ -129,6 +131,61 @@ cdef class Search(Graph):
         u256_from_pyint(&terms.available[<int>FUNDING_AAVE], aave)
         terms.fee_balancer, terms.fee_aave = fee_balancer, fee_aave
         terms.aave_rounds_up = aave_rounds_up
+
+    def find(self, slots=None, uint64_t gas_price=0, uint64_t deadline=0):
+        """Every plan through any of `slots` (all of the graph by default), best net first.
+
+        `gas_price` in wei. Each plan is a dict: token, funding, amount_in, amount_out, profit
+        (after the lender's fee, token units), min_profit, net (base token wei after gas),
+        gas_units, deadline, hops; each hop: pool, slot, kind, zero_for_one, fee_pips, token_in,
+        token_out, amount_in, amount_out. Addresses are bytes, amounts token units. What else was
+        found is counted by `dropped`. IndexError where a slot is not in the graph.
+        """
+        cdef uint32_t n = 0, i
+        cdef uint32_t *wanted
+        if slots is None:
+            slots = [i for i in range(self.table.t.n_slots) if self.known[i]]
+        else:
+            slots = list(dict.fromkeys(slots))
+        wanted = <uint32_t *>malloc(max(len(slots), 1) * sizeof(uint32_t))
+        if wanted == NULL:
+            raise MemoryError(f"{len(slots)} slots")
+        try:
+            for n, slot in enumerate(slots):
+                if not 0 <= slot < self.table.t.n_slots or not self.known[<uint32_t>slot]:
+                    raise IndexError(f"slot {slot}: expected one that add_pool was called with")
+                wanted[n] = slot
+            n = len(slots)
+            with nogil:
+                self.bloom = NULL
+                self.begin()
+                self.collect(wanted, n)
+                n = self.solve(gas_price, deadline)
+        finally:
+            free(wanted)
+        return [self.plan_dict(&self.plans[i]) | {"net": self.plan_net[i]} for i in range(n)]
+
+    cdef dict plan_dict(self, const swap_plan *plan):
+        """A plan as `find` says, without what it nets."""
+        cdef const plan_hop *hop
+        cdef uint32_t i
+        hops = []
+        for i in range(plan.n_hops):
+            hop = &plan.hop[i]
+            hops.append({
+                "pool": (<const char *>hop.pool)[:20], "slot": hop.slot,
+                "kind": KIND_NAMES[hop.kind], "zero_for_one": bool(hop.zero_for_one),
+                "fee_pips": hop.fee_pips, "token_in": self.table.token_addresses[hop.token_in],
+                "token_out": self.table.token_addresses[hop.token_out],
+                "amount_in": u256_to_pyint(&hop.amount_in),
+                "amount_out": u256_to_pyint(&hop.amount_out)})
+        return {
+            "token": (<const char *>plan.token)[:20], "funding": FUNDING_NAMES[plan.funding],
+            "amount_in": u256_to_pyint(&plan.amount_in),
+            "amount_out": u256_to_pyint(&plan.amount_out), "profit": u256_to_pyint(&plan.profit),
+            "min_profit": u256_to_pyint(&plan.min_profit), "gas_units": self.gas_limit(plan),
+            "deadline": plan.deadline, "hops": hops,
+        }
 
     # ---- sizing, funding, ranking ----
 

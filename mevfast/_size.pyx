@@ -11,7 +11,8 @@ comparison of profits is an exact integer quote.
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
 from libc.stdint cimport uint8_t, uint32_t
 
-from mevfast._pool cimport pool_marginal_price, pool_quote_exact
+from mevfast._math cimport u256_from_pyint, u256_to_pyint
+from mevfast._pool cimport Pool, pool_marginal_price, pool_quote_exact
 from mevfast.types cimport POOL_UNISWAP_V2, QUOTE_OK, pool_quote, pool_state
 from mevfast.u256 cimport (
     U256_OK,
@@ -283,7 +284,7 @@ cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n
         if fabs(g) <= tolerance * -g_start or (g < 0.0 and x >= limit):
             break
         narrow(&b, x, g)
-        if b.high - b.low <= fmax(1.0, 1e-15 * b.high):
+        if b.high < INFINITY and b.high - b.low <= fmax(1.0, 1e-15 * b.high):
             break
         x = next_guess(&b, step)
     if served == 0:

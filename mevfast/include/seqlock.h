@@ -27,6 +27,13 @@ static inline void seq_write_end(uint32_t *sequence)
     __atomic_store_n(sequence, *sequence + 1u, __ATOMIC_RELEASE);
 }
 
+/* Writer: what the last payload no longer names may be written from here on: a reader that sees
+ * such a write also sees the new counter. */
+static inline void seq_retire(void)
+{
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
 /* Reader: the counter to compare with later; odd means the writer is inside. */
 static inline uint32_t seq_read_begin(const uint32_t *sequence)
 {
