@@ -6,9 +6,10 @@ Starts the embedded chain with its traders, subscribes to heads and logs as the 
 the market at one block, and keeps every frame from then on, grouped by read of the socket. Nobody
 takes the arbitrage that the traders leave, so the recorded market is richer in it than a live one.
 
-The file is gzipped JSON, `mevfast-stream/1`: `market` (mevfast-market/1, true after `block`),
-`lenders` (what flash lenders offer of each base token: the arguments of Search.lend, integers as
-decimal strings), `start` (the head of `block`) and `batches` (lists of frames, as text).
+The file is gzipped JSON, `mevfast-stream/1`: `market` (tokens, base tokens and pools after `block`,
+integers as decimal strings, V3 ticks as [tick, liquidity_gross, liquidity_net]), `lenders` (what
+flash lenders offer of each base token: the arguments of Search.lend), `start` (the head of that
+block) and `reads` (lists of frames as text, one list for each read of the socket).
 """
 
 import argparse
@@ -45,8 +46,8 @@ class Recorder:
 
     def __init__(self) -> None:
         """Nothing is kept before the first frame."""
-        self.batches: list[list[bytes]] = []
-        self.batch: list[bytes] = []
+        self.reads: list[list[bytes]] = []
+        self.read: list[bytes] = []
         self.head = 0
         self.moved = asyncio.Event()
 
@@ -58,7 +59,7 @@ class Recorder:
         """One message; keeps it where it is a notification."""
         if NOTIFICATION not in message:
             return False
-        self.batch.append(message)
+        self.read.append(message)
         if HEAD.search(message):
             self.head = block_of(message)
             self.moved.set()
@@ -66,9 +67,9 @@ class Recorder:
 
     def flush(self) -> None:
         """The end of one read."""
-        if self.batch:
-            self.batches.append(self.batch)
-            self.batch = []
+        if self.read:
+            self.reads.append(self.read)
+            self.read = []
 
     async def reach(self, block: int) -> None:
         """Waits for the head of `block`."""
@@ -94,12 +95,11 @@ def decimal(value: Any) -> Any:
 
 
 def market_file(net: Devnet, loads: list[PoolLoad], block: int) -> dict[str, Any]:
-    """The market as mevfast-market/1; V3 ticks as [tick, liquidity_gross, liquidity_net]."""
+    """Tokens, base tokens and pools after a block."""
     tokens = [bytes.fromhex(each.address[2:]) for each in net.market.tokens]
     index = {address: i for i, address in enumerate(tokens)}
     symbols = [each.symbol for each in net.market.tokens]
     return {
-        "format": "mevfast-market/1",
         "chain_id": net.market.chain_id,
         "block": block,
         "tokens": [
@@ -149,17 +149,17 @@ async def record(blocks: int, seed: int) -> dict[str, Any]:
                 net.check()
                 print(f"\r{recorder.head - block} of {blocks} blocks", end="", file=sys.stderr)
     print(file=sys.stderr)
-    frames = [frame for batch in recorder.batches for frame in batch]
+    frames = [frame for read in recorder.reads for frame in read]
     start = next(frame for frame in frames if HEAD.search(frame) and block_of(frame) == block)
     wanted = range(block + 1, block + blocks + 1)
-    kept = [[each for each in batch if block_of(each) in wanted] for batch in recorder.batches]
+    kept = [[each for each in read if block_of(each) in wanted] for read in recorder.reads]
     return {
         "format": "mevfast-stream/1",
         "about": f"embedded chain (anvil), {blocks} blocks after block {block}, seed {seed}",
         "market": market,
         "lenders": [{**asdict(each), "token": "0x" + each.token.hex()} for each in terms],
         "start": start.decode(),
-        "batches": [[frame.decode() for frame in batch] for batch in kept if batch],
+        "reads": [[frame.decode() for frame in read] for read in kept if read],
     }
 
 
@@ -178,7 +178,7 @@ def main() -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # No time stamp and no name inside: the same chain gives the same bytes.
     args.out.write_bytes(gzip.compress(orjson.dumps(stream), 9, mtime=0))
-    frames = sum(map(len, stream["batches"]))
+    frames = sum(map(len, stream["reads"]))
     pools = len(stream["market"]["pools"])
     print(f"{args.out}: {pools} pools, {frames} frames, {args.out.stat().st_size} bytes")
 

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._graph", "mevfast._audit"},
     {"mevfast._search"},
     {"mevfast._core"},
+    {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic
     {"mevfast.model", "mevfast.config"},
     {"mevfast.chains", "mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
