@@ -17,6 +17,8 @@ from mevfast._tx cimport TX_OVERHEAD, Signer, signer_sign, tx_encode_signed, tx_
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport WIRE_LOG, head_event, log_event, swap_plan
 
+from mevfast._tx import to_checksum_address
+
 cdef extern from "keccak.h" nogil:
     void keccak256(uint8_t *out, const uint8_t *data, size_t n) noexcept
 
@@ -277,12 +279,17 @@ cdef class Peers:
         return end - start
 
     def last_transaction(self):
-        """Nonce and raw bytes of what `fields_to_raw` made when it has just been called."""
+        """What `fields_to_raw` made last: its fields as eth-account takes them, its raw bytes."""
         cdef uint8_t tx_hash[32]
         cdef Py_ssize_t n = tx_encode_signed(
             self.signer, &self.tx, <const uint8_t *>self.calldata, len(self.calldata), self.out,
             sizeof(self.out), tx_hash)
-        return self.tx.nonce, PyBytes_FromStringAndSize(<char *>self.out, n)
+        fields = {
+            "type": 2, "chainId": self.tx.chain_id, "nonce": self.tx.nonce,
+            "maxPriorityFeePerGas": self.tx.max_priority_fee, "maxFeePerGas": self.tx.max_fee,
+            "gas": self.tx.gas_limit, "to": to_checksum_address((<const char *>self.tx.to)[:20]),
+            "value": 0, "data": self.calldata}
+        return fields, PyBytes_FromStringAndSize(<char *>self.out, n)
 
     def keccak_110(self):
         """Keccak-256 of 110 bytes, one block."""

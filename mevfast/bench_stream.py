@@ -179,7 +179,7 @@ class _Maker:
         self.value[address] = 10 ** self.chance.uniform(-5, 1) if self.value else 1.0
         return address
 
-    def pool(self, a: bytes, b: bytes, kind: str, fee: int, depth: float, noise: float) -> None:
+    def pool(self, a: bytes, b: bytes, kind: str, fee: int, *, depth: float, noise: float) -> None:
         """A pool of two tokens at their values, `depth` base tokens of each in it."""
         token0, token1 = sorted((a, b))
         v0, v1 = self.value[token0], self.value[token1]
@@ -327,7 +327,7 @@ def _notification(result: dict[str, Any]) -> bytes:
 
 
 def logs_bloom(addresses: list[bytes]) -> str:
-    """The bloom of a block in which these have a log (Yellow Paper 4.3.1), their topics left out."""
+    """The bloom of a block with logs of these (Yellow Paper 4.3.1), their topics left out."""
     bloom = 0
     for address in addresses:
         digest = keccak256(address)
