@@ -33,7 +33,10 @@ cdef class Audit:
     cdef v2_state before_sync
     cdef readonly uint64_t n_checks, n_mismatches, n_slack, n_skipped
     cdef readonly list mismatches
+    cdef public uint32_t keep_recent  # swaps kept in `recent`, for a screen; 0 where nobody looks
+    cdef readonly list recent
 
     cdef void before(self, const log_event *e, uint32_t slot) noexcept nogil
     cdef int check(self, const observed_swap *s) noexcept nogil
     cdef int run(self) except -1
+    cdef dict describe(self, const observed_swap *s, int verdict)

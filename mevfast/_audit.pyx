@@ -54,6 +54,7 @@ cdef class Audit:
         self.table = table
         self.sync_slot = NO_SLOT
         self.mismatches = []
+        self.recent = []
 
     cdef void before(self, const log_event *e, uint32_t slot) noexcept nogil:
         """To be called with each log of a known pool before the table applies it."""
@@ -158,10 +159,21 @@ cdef class Audit:
                 self.n_mismatches += 1
                 table_flag(&self.table.t, s.slot, <uint8_t>SLOT_QUARANTINED)
                 if len(self.mismatches) < MAX_KEPT:
-                    self.mismatches.append({
-                        "pool": self.table.read(s.slot)["address"], "block": s.block,
-                        "log_index": s.log_index, "zero_for_one": bool(s.zero_for_one),
-                        "amount_in": u256_to_pyint(&s.amount_in),
-                        "amount_out": u256_to_pyint(&s.amount_out)})
+                    self.mismatches.append(self.describe(s, verdict))
+            if self.keep_recent:
+                self.recent.append(self.describe(s, verdict))
+        if len(self.recent) > self.keep_recent:
+            del self.recent[:len(self.recent) - <Py_ssize_t>self.keep_recent]
         self.n_queued = 0
         return 0
+
+    cdef dict describe(self, const observed_swap *s, int verdict):
+        """Keys: pool, token_in, token_out (20 bytes), block, log_index, amount_in, amount_out,
+        exact."""
+        pool = self.table.read(s.slot)
+        way = ("token0", "token1") if s.zero_for_one else ("token1", "token0")
+        return {
+            "pool": pool["address"], "kind": pool["kind"], "fee_pips": pool["fee_pips"],
+            "token_in": pool[way[0]], "token_out": pool[way[1]], "block": s.block,
+            "log_index": s.log_index, "amount_in": u256_to_pyint(&s.amount_in),
+            "amount_out": u256_to_pyint(&s.amount_out), "exact": verdict == SWAP_EXACT}

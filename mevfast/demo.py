@@ -32,13 +32,14 @@ from mevfast.engine import Engine
 from mevfast.execution.deploy import deploy_executor
 from mevfast.observe import log
 from mevfast.observe.report import report, snapshot
-from mevfast.observe.screen import LiveScreen, summary
+from mevfast.observe.screen import LiveScreen, SwapRow, summary
 
 HELP = "run the engine on an embedded chain with real contracts"
 
 DRAIN_S = 3.0
 """How long receipts of the last transactions are waited for."""
 FRAMES_PER_SECOND = 4
+SWAPS_SHOWN = 5
 MIN_PROFIT_WEI = 10**13
 
 logger = logging.getLogger(__name__)
@@ -80,11 +81,12 @@ def demo_config(net: Devnet, executor: str) -> Config:
             base_token=market.weth,
             start_tokens=tuple(tokens),
             factories=tuple(
-                Factory(name=each.name, kind=each.kind, address=each.address,
-                        fee_pips=each.fee_pips)
+                Factory(
+                    name=each.name, kind=each.kind, address=each.address, fee_pips=each.fee_pips
+                )
                 for each in market.factories
             ),
-        ),  # fmt: skip
+        ),
         search=Search(min_profit_wei=MIN_PROFIT_WEI),
         flash=Flash(
             order=("flash_swap", "balancer", "aave", "own"),
@@ -107,6 +109,7 @@ async def play(args: argparse.Namespace, stop: asyncio.Event) -> dict[str, Any]:
                 rpc, signer, net.market.balancer_vault, net.market.aave_pool
             )
         engine = Engine(demo_config(net, executor), signer, on_live=net.start_traders)
+        engine.core.audit.keep_recent = 0 if args.json else SWAPS_SHOWN
         running = asyncio.create_task(engine.run())
         symbols = {bytes.fromhex(each.address[2:]): each.symbol for each in net.market.tokens}
         started = time.monotonic()
@@ -116,7 +119,9 @@ async def play(args: argparse.Namespace, stop: asyncio.Event) -> dict[str, Any]:
                 if elapsed >= args.seconds:
                     break
                 net.check()
-                screen.update(snapshot(engine, symbols, elapsed, args.seconds))
+                if not args.json:
+                    rows = swap_rows(engine.core.audit.recent, net)
+                    screen.update(snapshot(engine, symbols, elapsed, args.seconds, rows))
                 await _wait(stop, min(1 / FRAMES_PER_SECOND, args.seconds - elapsed))
         net.stop_traders()
         drained = time.monotonic() + DRAIN_S
@@ -127,6 +132,30 @@ async def play(args: argparse.Namespace, stop: asyncio.Event) -> dict[str, Any]:
         engine.stop()
         await running
     return result
+
+
+def swap_rows(swaps: list[dict[str, Any]], net: Devnet) -> tuple[SwapRow, ...]:
+    """The audit's newest swaps as the screen shows them, newest first."""
+    tokens = {bytes.fromhex(each.address[2:]): each for each in net.market.tokens}
+    names = {
+        bytes.fromhex(each.address[2:]): net.market.factory(each.factory).name
+        for each in net.market.pools
+    }
+    rows = []
+    for swap in reversed(swaps):
+        sides = [(tokens[swap[f"token_{side}"]], swap[f"amount_{side}"]) for side in ("in", "out")]
+        shown = [f"{amount / 10**token.decimals:,.6g} {token.symbol}" for token, amount in sides]
+        symbols = "/".join(sorted(token.symbol for token, _ in sides))
+        rows.append(
+            SwapRow(
+                block=swap["block"],
+                pool=f"{names[swap['pool']]} {symbols} {swap['fee_pips'] / 10_000:g} %",
+                amount_in=shown[0],
+                amount_out=shown[1],
+                exact=swap["exact"],
+            )
+        )
+    return tuple(rows)
 
 
 class _NoScreen:

@@ -148,6 +148,7 @@ class Engine:
             request_timeout=node.request_timeout_s,
             hot=self.core,
             on_disconnect=self._lost,
+            on_notification=self._unread,
             on_hot_answer=self._answered,
         )
         self._rpc = rpc
@@ -300,6 +301,14 @@ class Engine:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(error)
         self._moved.set()
+
+    def _unread(self, message: dict[str, Any]) -> None:
+        """A notification the core could not read: if it is a log or a head, state is missing."""
+        result = message.get("params", {}).get("result")
+        if isinstance(result, dict) and ("topics" in result or "parentHash" in result):
+            logger.warning("a notification could not be read: %.300r", message)
+            self.core.begin_load("a log or head of the node could not be read")
+            self._moved.set()
 
     def _answered(self, request_id: int, result: Any, error: RpcError | None) -> None:
         """The node's answer to a transaction: a hash, or why it was refused."""
