@@ -294,7 +294,8 @@ cdef class Graph:
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil:
         """Cycles whose first swap is x -> y in `slot`; the other swaps lead from y back to x."""
         cdef uint32_t path[3]         # pairs after the first swap
-        cdef uint32_t pair, i, j, z, u
+        cdef uint32_t pair, i, j, z, u, last
+        cdef token_node *other
         cdef token_node *from_y = &self.nodes[y]
         cdef token_node *to_x = &self.nodes[x]
         cdef double gain = self.price_of(slot, x), leg
@@ -319,15 +320,23 @@ cdef class Graph:
                 self.expand(slot, x, y, path, 2, gain)
             if self.max_hops < 4:
                 continue
-            for j in range(to_x.n):
-                u = to_x.edges[j].token
-                if u == y or u == z:
+            # u is a neighbour of both z and x: walk the shorter list, look up the other pair.
+            if self.nodes[z].n < to_x.n:
+                other, last = &self.nodes[z], x
+            else:
+                other, last = to_x, z
+            for j in range(other.n):
+                u = other.edges[j].token
+                if u == x or u == y or u == z:
                     continue
-                pair = self.find_pair(min(z, u), max(z, u))
-                if pair != NO_PAIR and (leg + self.best_other(pair, z, slot)
-                                        + self.best_other(to_x.edges[j].pair, u, slot)) > 0.0:
-                    path[1] = pair
-                    path[2] = to_x.edges[j].pair
+                pair = self.find_pair(min(last, u), max(last, u))
+                if pair == NO_PAIR:
+                    continue
+                path[1], path[2] = other.edges[j].pair, pair
+                if last == z:
+                    path[1], path[2] = path[2], path[1]
+                if (leg + self.best_other(path[1], z, slot)
+                        + self.best_other(path[2], u, slot)) > 0.0:
                     self.expand(slot, x, y, path, 3, gain)
 
     cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
