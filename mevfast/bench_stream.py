@@ -255,7 +255,7 @@ def make_stream(n_pools: int, seed: int = 1, repeats: int = 12) -> Stream:
         pools=maker.pools,
         lenders=[{"token": hubs[0], "balancer": 800 * EIGHTEEN, "aave": 2000 * EIGHTEEN,
                   "fee_aave": 5}],
-        start=_head(FIRST_BLOCK, []),
+        start=head_frame(FIRST_BLOCK, []),
         reads=[],
     )  # fmt: skip
     for _ in range(repeats):
@@ -275,8 +275,8 @@ def _open_and_close(stream: Stream, ring: list[PoolState], chance: random.Random
         else:
             state, words = _swap_v3(pool, state, way, factor)
         block = stream.block + len(stream.reads) // 2 + 1
-        stream.reads.append([_head(block, [pool.address])])
-        stream.reads.append([_log(block, pool, words)])
+        stream.reads.append([head_frame(block, [pool.address])])
+        stream.reads.append([log_frame(block, pool, words)])
     stream.opened += 1
 
 
@@ -336,7 +336,8 @@ def logs_bloom(addresses: list[bytes]) -> str:
     return "0x" + bloom.to_bytes(256, "big").hex()
 
 
-def _head(number: int, addresses: list[bytes]) -> bytes:
+def head_frame(number: int, addresses: list[bytes]) -> bytes:
+    """The head of a block in which these have logs."""
     return _notification({
         "hash": _hash(b"block", number), "parentHash": _hash(b"block", number - 1),
         "sha3Uncles": _hash(b"uncles", 0), "miner": "0x" + "00" * 20,
@@ -349,7 +350,8 @@ def _head(number: int, addresses: list[bytes]) -> bytes:
     })  # fmt: skip
 
 
-def _log(number: int, pool: PoolState, words: list[int]) -> bytes:
+def log_frame(number: int, pool: PoolState, words: list[int]) -> bytes:
+    """The one log of a block: a V2 pool's Sync or a V3 pool's Swap."""
     party = "0x" + "00" * 12 + "aa" * 20
     v2 = pool.kind == "uniswap_v2"
     return _notification({
