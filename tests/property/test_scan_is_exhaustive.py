@@ -86,7 +86,7 @@ def test_the_scan_counts_what_a_full_walk_counts(seed: int, most: int) -> None:
     for block in range(2, 22):
         moved = chance.randrange(len(pools))
         state = pools[moved].state
-        state["reserve0"] = int(state["reserve0"] * math.exp(chance.gauss(0, 0.03)))
+        state["reserve0"] = int(state["reserve0"] * math.exp(chance.gauss(0, 0.06)))
         before = search.n_candidates
         core.feed_bytes(log_frame(block, pools[moved], [state["reserve0"], state["reserve1"]]))
         core.feed_bytes(head_frame(block, [pools[moved].address]))
