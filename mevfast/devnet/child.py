@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.005
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def _before_exec(parent: int, niceness: int) -> Callable[[], None]:
     """Runs in the child before exec: the kernel kills it when the spawning thread ends.
 
     The parent may have died before the request was made; then its pid has changed already.
@@ -27,6 +27,7 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
     def set_death_signal() -> None:
         if prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != parent:
             os._exit(127)
+        os.nice(niceness)
 
     return set_death_signal
 
@@ -43,8 +44,12 @@ class Child:
         argv: Sequence[str],
         *,
         cwd: Path | None = None,
+        niceness: int = 0,
     ) -> None:
-        """Starts `argv`; DevnetError where that fails. Only from the main thread."""
+        """Starts `argv`; DevnetError where that fails. Only from the main thread.
+
+        With `niceness` the kernel lets it wait for processes without it.
+        """
         if threading.current_thread() is not threading.main_thread():
             raise DevnetError(f"{name}: expected to be started from the main thread")
         self.name = name
@@ -57,7 +62,7 @@ class Child:
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
                 process_group=0,
-                preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 - one system call
+                preexec_fn=_before_exec(os.getpid(), niceness),  # noqa: PLW1509 - two system calls
             )
         except OSError as error:
             self._stderr.close()

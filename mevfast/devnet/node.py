@@ -107,6 +107,10 @@ def _listening_port(pid: int) -> int | None:
     return None
 
 
+NICENESS = 10
+"""Of the node beside whoever uses it."""
+
+
 class Anvil:
     """An anvil process: `with Anvil() as node` or `async with`, or start() and stop().
 
@@ -182,7 +186,8 @@ class Anvil:
     def _spawn(self) -> None:
         if self._child is not None:
             raise DevnetError("anvil runs already: expected stop() before another start()")
-        self._child = Child("anvil", [str(npm.anvil_binary()), *self._arguments])
+        # A real node has a machine or cores of its own; this one must not take the engine's.
+        self._child = Child("anvil", [str(npm.anvil_binary()), *self._arguments], niceness=NICENESS)
 
     def _ready(self) -> bool:
         """Whether it answers with the expected chain id; DevnetError when it ended or differs."""
