@@ -292,9 +292,12 @@ def bench(quick: bool, console: Console) -> dict[str, Any]:
 
 
 def _time(ns: int) -> str:
-    if ns < 1000:
-        return f"{ns} ns"
-    return f"{ns / 1000:.2f} us" if ns < 10**6 else f"{ns / 1e6:.2f} ms"
+    """Three digits and a unit."""
+    for unit, size in (("ms", 10**6), ("us", 1000)):
+        if ns >= size:
+            value = ns / size
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    return f"{ns} ns"
 
 
 def _sheet(rows: list[tuple[str, dict[str, int], str]], title: str) -> Sheet:
