@@ -48,7 +48,6 @@ from mevfast._cache import KIND_NAMES
 from mevfast._search import FUNDING_NAMES
 
 cdef uint32_t MAX_BUFFERED = 200000
-HOT_REQUESTS = 1 << 40  # request ids from here on are ours
 
 
 cdef inline int64_t now_ns() noexcept nogil:
@@ -76,6 +75,7 @@ cdef class Core:
         max_fee_percent: maxFeePerGas as a share of the head's base fee.
         priority_fee: maxPriorityFeePerGas, wei.
         gas_limit_percent: gas limit as a share of the gas expected.
+        first_request: JSON-RPC ids of what is sent count up from here.
         send: called with a memoryview of one request; DANGER: valid during the call only.
         after: called with nothing after each batch of frames.
     """
@@ -83,7 +83,7 @@ cdef class Core:
     def __cinit__(self, Search search, Signer signer not None, bytes executor, uint64_t chain_id,
                   object send, object after, *, uint32_t deadline_blocks=2,
                   uint32_t max_fee_percent=200, uint64_t priority_fee=0,
-                  uint32_t gas_limit_percent=150):
+                  uint32_t gas_limit_percent=150, uint64_t first_request=1 << 40):
         if len(executor) != 20:
             raise ValueError(f"executor: expected 20 bytes, was {len(executor)}")
         self.table, self.search, self.signer = search.table, search, signer
@@ -99,7 +99,7 @@ cdef class Core:
         memcpy(self.tx.to, <const uint8_t *>executor, 20)
         self.deadline_blocks, self.max_fee_percent = deadline_blocks, max_fee_percent
         self.gas_limit_percent = gas_limit_percent
-        self.next_request = HOT_REQUESTS
+        self.next_request = first_request
         self.doubt = "nothing is loaded yet"
         self.request_view = memoryview(<char[:REQUEST_BYTES]>self.request)
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mevfast._cache import Table
-from mevfast._core import HOT_REQUESTS, Core
+from mevfast._core import Core
 from mevfast._search import Search
 from mevfast._tx import Signer
-from mevfast.chain.rpc import Rpc, check_chain_id
+from mevfast.chain.rpc import FIRST_HOT_ID, Rpc, check_chain_id
 from mevfast.config import Config
 from mevfast.dex import market
 from mevfast.errors import NodeError, RpcError
@@ -82,6 +82,7 @@ class Engine:
             max_fee_percent=config.gas.max_fee_percent,
             priority_fee=config.gas.priority_fee_wei,
             gas_limit_percent=config.gas.limit_percent,
+            first_request=FIRST_HOT_ID,
         )
         self.core.shadow = config.execution.mode == "shadow"
         self.core.paused = True
@@ -221,7 +222,7 @@ class Engine:
                 raise self._ended.result()
         block = self.core.head_number
         self.pools = await market.discover(rpc, self.config.market, block)
-        loads = await market.load(rpc, self.pools, block, _show_progress)
+        loads = await market.load(rpc, self.pools, block, _Progress())
         if not loads:
             raise NodeError(
                 "market.factory: expected pools, the factories' logs name none that has a price; "
@@ -426,8 +427,13 @@ class Engine:
         return time.monotonic() - self._head_at
 
 
-def _show_progress(done: int, total: int) -> None:
-    logger.debug("loading pools: %d of %d", done, total)
+class _Progress:
+    """Says how far a long load is, once a second."""
 
+    def __init__(self) -> None:
+        self._said = time.monotonic()
 
-assert HOT_REQUESTS  # ids of the core's requests; Rpc routes their answers to on_hot_answer
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._said >= 1.0:
+            self._said = time.monotonic()
+            logger.info("loading pools: %d of %d", done, total)
