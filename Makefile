@@ -36,7 +36,7 @@ test-debug:
 	MEVFAST_DEBUG=1 $(PY) -m pytest $(wildcard tests/unit tests/property) $(ARGS)
 
 bench: chain
-	$(PY) -m mevfast bench $(ARGS)
+	$(PY) -m mevfast bench --out bench/results $(ARGS)
 
 build: $(BUILT)
 

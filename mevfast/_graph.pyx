@@ -221,6 +221,16 @@ cdef class Graph:
             i -= 1
         slots[i] = slot
 
+    cdef void note_best(self, token_pair *p) noexcept nogil:
+        """Copies the first two prices of each order to where the scan reads them."""
+        cdef uint32_t *slots
+        cdef int way
+        for way in range(2):
+            slots = p.backward if way else p.forward
+            p.first[way] = slots[0]
+            p.best[way] = self.price_of(slots[0], p.b if way else p.a)
+            p.second[way] = self.price_of(slots[1], p.b if way else p.a) if p.n > 1 else -INFINITY
+
     cdef void refresh(self, uint32_t slot) noexcept nogil:
         """Takes a pool's new prices over: to be called after its slot changed."""
         cdef slot_body *body = &self.table.t.slots[slot].body
@@ -236,6 +246,7 @@ cdef class Graph:
         pair = &self.pairs[self.find_pair(a, b)]
         self.sort_in(pair.forward, pair.n, slot, a)
         self.sort_in(pair.backward, pair.n, slot, b)
+        self.note_best(pair)
 
     cdef bint awaited(self, uint32_t slot) noexcept nogil:
         """A log of the open block may still be on its way to this pool.
@@ -262,9 +273,8 @@ cdef class Graph:
     cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil:
         """Best log price of a pair for token_in among its pools but `slot`."""
         cdef token_pair *p = &self.pairs[pair]
-        cdef uint32_t *slots = p.forward if token_in == p.a else p.backward
-        cdef uint32_t first = 1 if slots[0] == slot else 0
-        return self.price_of(slots[first], token_in) if first < p.n else -INFINITY
+        cdef int way = token_in != p.a
+        return p.second[way] if p.first[way] == slot else p.best[way]
 
     cdef double price_in_base(self, uint32_t token) noexcept nogil:
         """Units of `token` for one of the base token, through its best direct pool; 0: none."""
@@ -294,7 +304,8 @@ cdef class Graph:
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil:
         """Cycles whose first swap is x -> y in `slot`; the other swaps lead from y back to x."""
         cdef uint32_t path[3]         # pairs after the first swap
-        cdef uint32_t pair, i, j, z, u
+        cdef uint32_t pair, i, j, z, u, last
+        cdef token_node *other
         cdef token_node *from_y = &self.nodes[y]
         cdef token_node *to_x = &self.nodes[x]
         cdef double gain = self.price_of(slot, x), leg
@@ -319,15 +330,23 @@ cdef class Graph:
                 self.expand(slot, x, y, path, 2, gain)
             if self.max_hops < 4:
                 continue
-            for j in range(to_x.n):
-                u = to_x.edges[j].token
-                if u == y or u == z:
+            # u is a neighbour of both z and x: walk the shorter list, look up the other pair.
+            if self.nodes[z].n < to_x.n:
+                other, last = &self.nodes[z], x
+            else:
+                other, last = to_x, z
+            for j in range(other.n):
+                u = other.edges[j].token
+                if u == x or u == y or u == z:
                     continue
-                pair = self.find_pair(min(z, u), max(z, u))
-                if pair != NO_PAIR and (leg + self.best_other(pair, z, slot)
-                                        + self.best_other(to_x.edges[j].pair, u, slot)) > 0.0:
-                    path[1] = pair
-                    path[2] = to_x.edges[j].pair
+                pair = self.find_pair(min(last, u), max(last, u))
+                if pair == NO_PAIR:
+                    continue
+                path[1], path[2] = other.edges[j].pair, pair
+                if last == z:
+                    path[1], path[2] = path[2], path[1]
+                if (leg + self.best_other(path[1], z, slot)
+                        + self.best_other(path[2], u, slot)) > 0.0:
                     self.expand(slot, x, y, path, 3, gain)
 
     cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,

@@ -20,12 +20,14 @@ FLOORS: list[set[str]] = [
     {"mevfast._graph", "mevfast._audit"},
     {"mevfast._search"},
     {"mevfast._core"},
+    {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic
     {"mevfast.model", "mevfast.config"},
     {"mevfast.chains", "mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
+    {"mevfast.bench_stream"},
     {"mevfast.observe.report"},  # the engine's figures, read from outside
     {
         "mevfast.bench_command",

@@ -1,0 +1,318 @@
+"""Clocks around the hot half, for `python -m mevfast bench` alone: nothing in the engine imports it.
+
+The chain that is timed is the engine's own. `TimedCore` and `TimedSearch` override the methods
+that divide it into stages and only take the time around the call to the real one; `Replay` feeds
+frames to a plain `Core` and takes the time at both ends. All times are ns of CLOCK_MONOTONIC, and
+as read: what the clock costs is told by `clock_cost`.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from mevfast._core cimport Core
+from mevfast._search cimport Search
+from mevfast._tx cimport TX_OVERHEAD, Signer, signer_sign, tx_encode_signed, tx_fields
+from mevfast._wire cimport wire_parse
+from mevfast.types cimport WIRE_LOG, head_event, log_event, swap_plan
+
+from mevfast._tx import to_checksum_address
+
+cdef extern from "keccak.h" nogil:
+    void keccak256(uint8_t *out, const uint8_t *data, size_t n) noexcept
+
+cdef enum:
+    RECOVERABLE_BYTES = 65   # secp256k1_ecdsa_recoverable_signature
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
+
+
+def clock_cost(int repeats=2000):
+    """The least time between two readings of the clock: what every sample here contains."""
+    cdef int64_t least = 1 << 60, start
+    cdef int i
+    for i in range(repeats):
+        start = now_ns()
+        least = min(least, now_ns() - start)
+    return least
+
+
+# ---- the whole chain ----
+
+cdef class Sink:
+    """A socket that always takes everything: copies each request out and notes when it came."""
+
+    cdef readonly list requests   # what was sent, where it is kept
+    cdef bint kept
+    cdef int64_t first            # when the first request since `clear` came, 0 before it
+
+    def __cinit__(self, bint kept):
+        self.kept, self.requests = kept, []
+
+    def __call__(self, view):
+        cdef int64_t at = now_ns()
+        if self.first == 0:
+            self.first = at
+        if self.kept:
+            self.requests.append(bytes(view))
+
+
+cdef class Replay:
+    """Feeds recorded reads to a core.
+
+    Args:
+        core: where frames go; its `send` must be `sink`.
+    """
+
+    cdef readonly Core core
+    cdef Sink sink
+
+    def __cinit__(self, Core core not None, Sink sink not None):
+        self.core, self.sink = core, sink
+
+    def read(self, list frames):
+        """One read of the socket: (ns to the first request or -1, ns until all was done).
+
+        Both from before the first frame. The second one includes what comes after sending: the
+        audit of the swaps in it.
+        """
+        cdef int64_t start, end
+        cdef bytes frame
+        self.sink.first = 0
+        start = now_ns()
+        for frame in frames:
+            self.core.take(<const char *>frame, len(frame))
+        self.core.flush()
+        end = now_ns()
+        return (self.sink.first - start if self.sink.first else -1), end - start
+
+    def settle(self):
+        """Ends every transaction decided on an earlier block, as its receipt would."""
+        cdef uint32_t i
+        cdef Core core = self.core
+        if core.n_pending == 0:
+            return
+        for i in range(64):
+            if core.pending[i].used and core.pending[i].block < core.head.number:
+                core.release(&core.pending[i])
+                core.pending[i].used = False
+                core.n_pending -= 1
+
+
+# ---- its stages ----
+
+cdef class TimedSearch(Search):
+    """The search, with the time that each of its two halves took last."""
+
+    cdef int64_t collect_ns, solve_ns
+    cdef uint32_t n_collected     # candidates that the sizing was given
+
+    cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil:
+        cdef int64_t start = now_ns()
+        Search.collect(self, slots, n)
+        self.collect_ns = now_ns() - start
+
+    cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil:
+        cdef int64_t start
+        cdef uint32_t n
+        self.n_collected = self.n_found
+        start = now_ns()
+        n = Search.solve(self, gas_price, deadline)
+        self.solve_ns = now_ns() - start
+        return n
+
+
+cdef class TimedCore(Core):
+    """The core, with the time that each stage took appended to its list.
+
+    `decode` (a log's bytes to its struct), `apply` (struct to table and graph, with what the audit
+    keeps), `head` (decoded and taken in), `search` (edge scan of all pools touched), `size` (sizing,
+    funding, ranking, where the scan found something), `encode` (calldata, transaction, both hashes, request: give it a Signer from
+    `blank_signer` and the signature is not among them).
+    """
+
+    cdef readonly list decode, apply_, heads, searches, sizes, encodes
+    cdef int64_t entered
+
+    def __init__(self, *args, **kwargs):
+        self.decode, self.apply_, self.heads = [], [], []
+        self.searches, self.sizes, self.encodes = [], [], []
+
+    def samples(self):
+        """The lists by stage."""
+        return {"decode": self.decode, "apply": self.apply_, "head": self.heads,
+                "search": self.searches, "size": self.sizes, "encode": self.encodes}
+
+    cdef bint take(self, const char *buf, Py_ssize_t n) except -1:
+        self.entered = now_ns()
+        return Core.take(self, buf, n)
+
+    cdef int on_log(self, const log_event *e) except -1:
+        cdef int64_t start = now_ns(), end
+        cdef int result = Core.on_log(self, e)
+        end = now_ns()
+        self.decode.append(start - self.entered)
+        self.apply_.append(end - start)
+        return result
+
+    cdef int on_head(self, const head_event *h) except -1:
+        cdef int result = Core.on_head(self, h)
+        self.heads.append(now_ns() - self.entered)
+        return result
+
+    cdef uint32_t find_plans(self) noexcept nogil:
+        cdef uint32_t n = Core.find_plans(self)
+        with gil:
+            timed = <TimedSearch>self.search
+            self.searches.append(timed.collect_ns)
+            if timed.n_collected:
+                self.sizes.append(timed.solve_ns)
+        return n
+
+    cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil:
+        cdef int64_t start = now_ns(), end
+        cdef Py_ssize_t n = Core.encode(self, plan, tx_hash)
+        end = now_ns()
+        with gil:
+            self.encodes.append(end - start)
+        return n
+
+
+# ---- the signature, and what it is compared with ----
+
+cdef int no_signature(const void *context, void *signature, const uint8_t *digest32,
+                      const uint8_t *key32, void *nonce_function,
+                      const void *nonce_data) noexcept nogil:
+    return 1
+
+
+cdef int blank_bytes(const void *context, uint8_t *out64, int *recid,
+                     const void *signature) noexcept nogil:
+    memset(out64, 0x5a, 64)  # no leading zero: as long as a signature nearly always is
+    recid[0] = 0
+    return 1
+
+
+def blank_signer(Signer signer not None):
+    """The same signer with its signing replaced by 64 constant bytes. Not to be used again."""
+    signer._api.sign_recoverable = &no_signature
+    signer._api.serialize_compact = &blank_bytes
+    return signer
+
+
+cdef class Peers:
+    """One call each of what the stages are compared with.
+
+    Args:
+        signer: signs; must be on libsecp256k1 (`backend`), or there is no bare signature.
+        calldata: of the transaction in `fields_to_raw`, bytes.
+    """
+
+    cdef Signer signer
+    cdef bytes calldata
+    cdef uint8_t digest[32]
+    cdef uint8_t block[110]
+    cdef uint8_t out[4096]
+    cdef tx_fields tx
+
+    def __cinit__(self, Signer signer not None, bytes calldata not None, bytes to not None,
+                  uint64_t chain_id):
+        if signer._context == NULL:
+            raise ValueError("signer: expected libsecp256k1 itself, was coincurve's Python API")
+        if len(calldata) + TX_OVERHEAD > sizeof(self.out) or len(to) != 20:
+            raise ValueError(f"transaction of {len(calldata)} bytes to {len(to)}: too large, or "
+                             "not to 20 bytes")
+        self.signer, self.calldata = signer, calldata
+        memset(&self.tx, 0, sizeof(tx_fields))
+        self.tx.chain_id = chain_id
+        self.tx.max_fee, self.tx.gas_limit = 20000000, 600000
+        memcpy(self.tx.to, <const uint8_t *>to, 20)
+
+    cdef void turn(self) noexcept nogil:
+        """Another digest: no branch predictor learns a message by heart."""
+        keccak256(self.digest, self.digest, 32)
+
+    def bare(self):
+        """libsecp256k1 on a digest and nothing around it."""
+        cdef uint8_t signature[RECOVERABLE_BYTES]
+        cdef int recid = 0, ok
+        cdef int64_t start, end
+        cdef Signer s = self.signer
+        self.turn()
+        start = now_ns()
+        ok = s._api.sign_recoverable(s._context, signature, self.digest, s._key, NULL, NULL)
+        ok &= s._api.serialize_compact(s._context, self.out, &recid, signature)
+        end = now_ns()
+        if not ok:
+            raise RuntimeError("libsecp256k1 did not sign")
+        return end - start
+
+    def sign(self):
+        """The same through the engine's `signer_sign`."""
+        cdef int recid = 0, ok
+        cdef int64_t start, end
+        self.turn()
+        start = now_ns()
+        ok = signer_sign(self.signer, self.digest, self.out, &recid)
+        end = now_ns()
+        if not ok:
+            raise RuntimeError("the signer did not sign")
+        return end - start
+
+    def fields_to_raw(self):
+        """Fields and calldata to the signed transaction and its hash."""
+        cdef uint8_t tx_hash[32]
+        cdef int64_t start, end
+        cdef Py_ssize_t n
+        self.tx.nonce += 1
+        start = now_ns()
+        n = tx_encode_signed(self.signer, &self.tx, <const uint8_t *>self.calldata,
+                             len(self.calldata), self.out, sizeof(self.out), tx_hash)
+        end = now_ns()
+        if n < 0:
+            raise RuntimeError("the transaction could not be encoded")
+        return end - start
+
+    def last_transaction(self):
+        """What `fields_to_raw` made last: its fields as eth-account takes them, its raw bytes."""
+        cdef uint8_t tx_hash[32]
+        cdef Py_ssize_t n = tx_encode_signed(
+            self.signer, &self.tx, <const uint8_t *>self.calldata, len(self.calldata), self.out,
+            sizeof(self.out), tx_hash)
+        fields = {
+            "type": 2, "chainId": self.tx.chain_id, "nonce": self.tx.nonce,
+            "maxPriorityFeePerGas": self.tx.max_priority_fee, "maxFeePerGas": self.tx.max_fee,
+            "gas": self.tx.gas_limit, "to": to_checksum_address((<const char *>self.tx.to)[:20]),
+            "value": 0, "data": self.calldata}
+        return fields, PyBytes_FromStringAndSize(<char *>self.out, n)
+
+    def keccak_110(self):
+        """Keccak-256 of 110 bytes, one block."""
+        cdef int64_t start
+        keccak256(self.digest, self.digest, 32)
+        memcpy(self.block, self.digest, 32)
+        start = now_ns()
+        keccak256(self.digest, self.block, 110)
+        return now_ns() - start
+
+
+def time_decode(bytes frame not None):
+    """ns that `wire_parse` took for one frame, and whether it was a log."""
+    cdef log_event log
+    cdef head_event head
+    cdef int64_t start = now_ns(), end
+    cdef int message = wire_parse(<const char *>frame, len(frame), &log, &head)
+    end = now_ns()
+    return end - start, message == WIRE_LOG
+
+
+def time_call(function, argument):
+    """ns that one call took, its result freed; for peers that live in Python."""
+    cdef int64_t start = now_ns()
+    function(argument)
+    return now_ns() - start
