@@ -241,10 +241,14 @@ class Stage:
         """Input token of each hop."""
         return [self.address(symbol) for symbol in cycle.symbols]
 
-    def open_gap(self, cycle: Cycle, usd: int = 500_000) -> None:
-        """Makes a cycle profitable: sells its second token to its first pool."""
+    def open_gap(self, cycle: Cycle, amount: int) -> None:
+        """Makes an input profitable: sells the second token to the first pool until 1 % is won."""
         symbol = cycle.symbols[1]
-        self.trade(cycle.pools[0], self.address(symbol), self.units(symbol, usd))
+        for _ in range(30):
+            if self.output(cycle, amount) > amount + amount // 100:
+                return
+            self.trade(cycle.pools[0], self.address(symbol), self.units(symbol, 100_000))
+        raise AssertionError(f"no gain from {cycle.symbols}: the market is too deep for the trader")
 
     def output(self, cycle: Cycle, amount: int) -> int:
         """What the protocols' own quoters say the cycle returns."""

@@ -101,7 +101,7 @@ def landed(theatre: Stage) -> Iterator[list[Landed]]:
     for kinds in MIXTURES:
         before_gap = theatre.node.rpc("evm_snapshot")
         cycle = theatre.cycle(CYCLES[len(kinds)], kinds)
-        theatre.open_gap(cycle)
+        theatre.open_gap(cycle, AMOUNT)
         for funding in FUNDINGS:
             before_trade = theatre.node.rpc("evm_snapshot")
             trades.append(land(theatre, executor, cycle, funding))
@@ -196,7 +196,7 @@ def fit(measured: dict[str, dict[str, int]]) -> dict[str, int]:
 def open_cycle(stage: Stage) -> Cycle:
     """A profitable V2, V3, V2 cycle."""
     cycle = stage.cycle(CYCLES[3], ("uniswap_v2", "uniswap_v3", "uniswap_v2"))
-    stage.open_gap(cycle)
+    stage.open_gap(cycle, AMOUNT)
     return cycle
 
 
