@@ -150,18 +150,26 @@ cdef class Core:
             self.live = False
             self.doubt = why
 
+    cdef void spoil(self, str why):
+        """What is being loaded cannot become true any more: end_load will say so."""
+        self.spoiled = True
+        self.doubt = why
+        self.n_buffer = 0
+
     cdef int on_log(self, const log_event *e) except -1:
         cdef uint32_t cap
         if e.removed:
             self.lose(f"block {e.block_number} was taken back by a reorg")
         if self.live:
             return self.apply(e)
-        if e.kind == EVENT_UNKNOWN or e.removed:
+        if e.removed:
+            self.spoil("a reorg came while loading")
+        if e.kind == EVENT_UNKNOWN or self.spoiled:
             return 0
         if self.n_buffer == self.cap_buffer:
             if self.n_buffer >= MAX_BUFFERED:
-                self.doubt = f"{MAX_BUFFERED} events arrived while loading"
-                self.n_buffer = 0  # the load in progress fails on it and starts again
+                self.spoil(f"more than {MAX_BUFFERED} events came while loading")
+                return 0
             cap = 1024 if self.cap_buffer == 0 else min(2 * self.cap_buffer, MAX_BUFFERED)
             grown = realloc(self.buffer, cap * sizeof(log_event))
             if grown == NULL:
@@ -174,10 +182,13 @@ cdef class Core:
     cdef int on_head(self, const head_event *h) except -1:
         if memcmp(h.hash, self.head.hash, 32) == 0:
             return 0  # the same head twice
-        if (self.live and not is_zero(self.head.hash, 32)
-                and memcmp(h.parent_hash, self.head.hash, 32) != 0):
-            self.lose(f"head {h.number} does not follow head {self.head.number}: "
-                      "a reorg, or heads were missed")
+        if not is_zero(self.head.hash, 32) and memcmp(h.parent_hash, self.head.hash, 32) != 0:
+            why = (f"head {h.number} does not follow head {self.head.number}: "
+                   "a reorg, or heads were missed")
+            if self.live:
+                self.lose(why)
+            else:
+                self.spoil(why)
         self.head = h[0]
         self.head_moved = True
         # Logs of a block stand together beside its head: those that came before it are all.
@@ -318,18 +329,23 @@ cdef class Core:
         """Events from here on wait; returns the newest head's number, 0 where none came yet."""
         if why is not None:
             self.lose(why)
-        self.live = False
+        self.live = self.spoiled = False
         self.n_buffer = 0
+        # The next head need not follow: heads may have been missed meanwhile.
+        memset(self.head.hash, 0, 32)
         return self.head.number
 
     def end_load(self, uint64_t block):
         """The table is true after `block`: applies what waited and goes live.
 
-        Events up to that block are in the load already and are passed over by the table.
+        Events up to that block are in the load already and are passed over. False where a reorg
+        or an overflow of what waited spoilt the load: load again.
         """
         cdef uint32_t i
         if self.head.number < block:
             raise ValueError(f"loaded at block {block}, but the newest head is {self.head.number}")
+        if self.spoiled:
+            return False
         for i in range(self.n_touched):
             self.is_touched[self.touched[i]] = False
         self.n_touched = 0
