@@ -26,7 +26,7 @@ cdef struct pending_trade:
     uint64_t request_id
     uint64_t block                # decided on the state after this block
     uint64_t landed_block
-    int64_t latency_ns            # first byte of the frame handled to request handed over
+    int64_t latency_ns            # from the callback of the read's first frame to the call of `send`
     double net                    # base token wei after gas
     double gas_price              # wei, that net was computed with
     u256 replay_out

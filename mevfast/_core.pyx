@@ -288,6 +288,7 @@ cdef class Core:
         """Finds plans for the touched pools and sends them."""
         cdef uint32_t n, i, j, k = 0
         cdef Py_ssize_t length
+        cdef int64_t ready
         cdef pending_trade *p
         cdef uint8_t tx_hash[32]
         cdef uint8_t *in_flight = self.search.in_flight
@@ -302,12 +303,14 @@ cdef class Core:
             length = self.encode(&self.search.plans[i], tx_hash)
             if length < 0:
                 raise RuntimeError("a plan could not be encoded or signed")
+            # Taken before the call: a node on this machine may take the core away during it.
+            ready = now_ns()
             self.send(self.request_view[:length])
             while self.pending[k].used:
                 k += 1
             p = &self.pending[k]
             memset(p, 0, sizeof(pending_trade))
-            p.latency_ns = now_ns() - self.batch_start
+            p.latency_ns = ready - self.batch_start
             self.latency[self.n_sent % LATENCY_RING] = p.latency_ns
             p.used = p.holds = True
             memcpy(p.tx_hash, tx_hash, 32)

@@ -86,7 +86,7 @@ def demo_config(net: Devnet, executor: str) -> Config:
                 )
                 for each in market.factories
             ),
-        ),  # fmt: skip
+        ),
         search=Search(min_profit_wei=MIN_PROFIT_WEI),
         flash=Flash(
             order=("flash_swap", "balancer", "aave", "own"),

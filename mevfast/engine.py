@@ -6,6 +6,7 @@ and its transaction.
 """
 
 import asyncio
+import gc
 import logging
 import time
 from collections import Counter, deque
@@ -127,6 +128,8 @@ class Engine:
                     failures += 1
                     await self._pause(wait)
         finally:
+            gc.enable()
+            gc.unfreeze()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -242,6 +245,11 @@ class Engine:
             "live at block %d: %d pools, %d tokens, loaded in %.2f s",
             block, len(self.table), len(self.table.token_addresses), self.load_s,
         )  # fmt: skip
+        # The collector runs in housekeeping, never between a frame and its transaction, and what
+        # is loaded is not walked again.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         if self.first_block is None:
             self.first_block = block
             self.calls_at_live = self.calls + rpc.calls
@@ -272,6 +280,7 @@ class Engine:
         refreshed = time.monotonic()
         while True:
             await asyncio.sleep(0.25)
+            gc.collect(1)
             reason = self.risk.reason(time.monotonic() - self._head_at)
             if reason != self.pause_reason:
                 logger.warning("sending stops: %s" if reason else "sending resumes%s", reason)
@@ -303,7 +312,7 @@ class Engine:
         self._moved.set()
 
     def _unread(self, message: dict[str, Any]) -> None:
-        """A notification that the core could not read: if it is a log or a head, state is missing."""
+        """A notification the core could not read: if it is a log or a head, state is missing."""
         result = message.get("params", {}).get("result")
         if isinstance(result, dict) and ("topics" in result or "parentHash" in result):
             logger.warning("a notification could not be read: %.300r", message)

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 from pathlib import Path
@@ -70,9 +69,6 @@ async def _serve(config: Config) -> int:
 
 def _live(engine: Engine, notifier: Notifier) -> None:
     notifier.ready(f"live at block {engine.core.head_number}, {len(engine.table)} pools")
-    # What is loaded stays: keep the collector from walking it again and again.
-    gc.collect()
-    gc.freeze()
 
 
 async def _status(engine: Engine, notifier: Notifier) -> None:

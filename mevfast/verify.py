@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import orjson
+
 from mevfast._pool import AFTER_FIELDS, KINDS, Pool, Refused, parse_integer
 from mevfast.errors import DataError
 
@@ -139,10 +141,10 @@ def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
 def load(path: str) -> VectorFile:
     """Reads and checks a vector file; DataError names file and field."""
     try:
-        document = json.loads(Path(path).read_bytes())
+        document = orjson.loads(Path(path).read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path}: expected a JSON object of format {FORMAT}: {error}") from error
     _want(document, dict, path, f"a JSON object of format {FORMAT}")
     if document.get("format") != FORMAT:

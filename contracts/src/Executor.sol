@@ -59,8 +59,9 @@ interface IArbSys {
 /// V2 kinds only, their pairs do not tell it); 184 zeroForOne; 192-255 the kind, 1 Uniswap V2 or 2
 /// Uniswap V3. Amounts are raw token units. Not for tokens that take a fee on transfer.
 ///
-/// Trust: the owner and the two lenders. A pool in `hops` is not trusted: it is paid the input of its
-/// own hop, once, whatever it claims or asks, and no token of the cycle may end lower than it began.
+/// Trust: the owner and the two lenders. A pool in `hops` is not trusted: it is paid the input of
+/// its own hop, once, whatever it claims or asks, and no token of the cycle may end lower than it
+/// began.
 contract Executor {
     /* CONSTANTS */
 
@@ -155,8 +156,8 @@ contract Executor {
 
     /// @notice Swaps `amountIn` of `token` through `hops` and keeps what comes back above it.
     /// @param deadline The last block to execute in, as the chain's nodes number blocks.
-    /// @param funding Where `amountIn` comes from: 0 this contract's balance, 1 the first hop's pool
-    /// itself (paid last), 2 a Balancer V2 flash loan, 3 an Aave V3 flash loan.
+    /// @param funding Where `amountIn` comes from: 0 this contract's balance, 1 the first hop's
+    /// pool itself (paid last), 2 a Balancer V2 flash loan, 3 an Aave V3 flash loan.
     /// @param token The token the cycle starts and ends with.
     /// @param amountIn Input of the first hop.
     /// @param minProfit Least growth of this contract's balance of `token`, after flash fees.
@@ -426,7 +427,11 @@ contract Executor {
         }
     }
 
-    function _hash(address caller, bytes4 selector, bytes memory data) private pure returns (bytes32) {
+    function _hash(address caller, bytes4 selector, bytes memory data)
+        private
+        pure
+        returns (bytes32)
+    {
         return keccak256(abi.encodePacked(caller, selector, data));
     }
 }

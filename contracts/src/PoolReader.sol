@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-/* Readers that are never deployed: `eth_call` with data = creation code ++ abi.encode(arguments) and
- * no `to` runs the constructor, which returns its findings in place of runtime code.
+/* Readers that are never deployed: `eth_call` without `to`, with creation code ++
+ * abi.encode(arguments) as data, runs the constructor, which returns its findings in place of
+ * runtime code.
  *
  * A node takes that answer for code and holds it to the rules of code: at most 24,576 bytes
  * (EIP-170), 200 gas a byte, arguments and creation code together at most 49,152 bytes (EIP-3860).
@@ -155,7 +156,7 @@ contract TickReader is Reader {
 
     /// @dev Answers (State, uint256[] words, uint256[] ticks). `words` holds pairs: a position of
     /// tickBitmap (int16, as a two's complement word) and its bits, where not 0. `ticks` has a word
-    /// for each set bit, in ascending order: liquidityGross << 128 | liquidityNet, two's complement.
+    /// for each set bit, in ascending order: liquidityGross << 128 | uint128(liquidityNet).
     constructor(address pool, int16 wordFrom, int16 wordTo) {
         State memory state = _state(pool);
         uint256[] memory words = new uint256[](MOST);
@@ -221,7 +222,7 @@ contract TokenReader is Reader {
         bytes32 symbol; // its first 32 bytes, zero padded; string and bytes32 symbols alike
     }
 
-    /// @dev Answers (uint256 blockNumber, Token[]) in the order asked; 250 tokens fit in one answer.
+    /// @dev Answers (uint256 blockNumber, Token[]) in the order asked; 250 tokens fit an answer.
     constructor(address[] memory targets) {
         Token[] memory tokens = new Token[](targets.length);
         for (uint256 i; i < targets.length; ++i) {

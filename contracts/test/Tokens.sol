@@ -83,3 +83,9 @@ contract GasBurner {
         }
     }
 }
+
+/// @notice A symbol of 36 bytes.
+contract LongSymbol {
+    uint8 public constant decimals = 6;
+    string public constant symbol = "0123456789abcdefghijklmnopqrstuvwxyz";
+}

@@ -8,7 +8,8 @@ from mevfast.model import PoolLoad, PoolRecord
 KIND = "uniswap_v3"
 
 CREATED = "0x783cca1c0412dd0d695e784568c96da2e9c22ff989357a2e8b1d9b2b4e6b7118"
-"""PoolCreated(address indexed token0, address indexed token1, uint24 indexed fee, int24, address)"""
+"""PoolCreated(address indexed token0, address indexed token1, uint24 indexed fee,
+int24 tickSpacing, address pool)"""
 
 EVENTS = (
     "0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67",  # Swap

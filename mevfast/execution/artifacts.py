@@ -55,11 +55,15 @@ class Contract:
     def error(self, data: bytes) -> str:
         """Revert data in words: `Expired(blockNumber=7, deadline=6)`, or hex where not its own."""
         for entry in self.abi:
-            if entry["type"] == "error" and _selector(entry) == data[:4]:
+            if entry["type"] != "error" or _selector(entry) != data[:4]:
+                continue
+            try:
                 values = codec.decode(_types(entry), data[4:])
-                names = [item["name"] for item in entry["inputs"]]
-                pairs = [f"{name}={value}" for name, value in zip(names, values, strict=True)]
-                return f"{entry['name']}({', '.join(pairs)})"
+            except DecodingError:  # another contract may revert with anything
+                break
+            names = [item["name"] for item in entry["inputs"]]
+            pairs = [f"{name}={value}" for name, value in zip(names, values, strict=True)]
+            return f"{entry['name']}({', '.join(pairs)})"
         return f"0x{data.hex()}"
 
     def _entry(self, kind: str, name: str | None) -> dict[str, Any]:

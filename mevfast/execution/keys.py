@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from mevfast._tx import Signer
 from mevfast.errors import KeyFileError
 
@@ -201,7 +203,7 @@ def _read_keystore(path: Path) -> dict[str, Any]:
             stat.S_IMODE(mode),
         )
     try:
-        document = json.loads(content)
+        document = orjson.loads(content)
         crypto = document.get("crypto", document.get("Crypto"))
         usable = document["version"] == 3 and crypto["kdf"] in ("scrypt", "pbkdf2")
         # A shorter derived key leaves the MAC without a secret: any passphrase would pass.

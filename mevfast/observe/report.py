@@ -28,7 +28,7 @@ def percentile(values: list[int], share: float) -> float:
 
 
 def latency_us(engine: "Engine") -> dict[str, float]:
-    """From the callback with the first frame of a read to the request handed to the socket."""
+    """From the callback with the first frame of a read to the call that writes the request."""
     times = engine.core.latencies()
     return {
         "p50": round(percentile(times, 0.5) / 1000, 2),

@@ -360,7 +360,8 @@ def test_not_even_the_owner_executes_within_execute(stage: Stage) -> None:
     hooked.hook(executor, [hooked.execute(funding) for funding in (OWN, FLASH_SWAP, BALANCER)])
     stage.send(owner, calldata("act(address,bytes)", executor, hooked.execute()))
     assert hooked.villain.refusals() == ["Reentered()"] * 6
-    # The lock opens again.
-    stage.send(hooked.token, calldata("setHook(address)", "0x" + "00" * 20))
-    again = hooked.execute(BALANCER)
-    stage.send(owner, calldata("act(address,bytes)", executor, again))
+    # The lock opens again within the transaction: two trades in one, one after the other.
+    hooked.hook(executor, [])
+    trades = [(executor, hooked.execute(funding), True) for funding in (FLASH_SWAP, BALANCER)]
+    hooked.villain.teach("twice()", b"", trades)
+    stage.send(owner, selector("twice()"))
