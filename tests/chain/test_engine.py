@@ -1,7 +1,5 @@
 """The engine on the real contracts, one price gap at a time: what it sends, and what came of it."""
 
-from typing import Any
-
 import pytest
 
 from mevfast import config as settings
@@ -202,23 +200,23 @@ async def test_a_lost_transaction_does_not_hold_back_those_after_it(
     """The node drops one: whatever has a later nonce waits for it, and new gaps keep coming."""
     stablecoins = ("USDC", "USDT", "DAI")
     config = engine_config(stage, symbols=("WETH", *stablecoins))
-    async with running(stage, config) as engine:
+    lives: list[int] = []
+    async with running(stage, config, lambda it: lives.append(it.core.head_number)) as engine:
         move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
         await until(lambda: engine.core.n_sent)
-        lost: dict[str, Any] = engine.core.trades()[0]
-        await until(lambda: int(stage.node.rpc("txpool_status")["pending"], 16) >= 1)
-        assert stage.node.rpc("anvil_dropTransaction", "0x" + lost["tx"].hex())
-
-        def gap(turn: int) -> bool:
-            symbol = stablecoins[turn % 3]
-            move(stage, pool_of(stage, (V2, SUSHI)[turn % 2], ("WETH", symbol)), symbol, GAP_USD)
-            return True
-
+        lost = "0x" + engine.core.trades()[0]["tx"].hex()
+        await until(lambda: stage.node.rpc("eth_getTransactionByHash", lost))
+        assert stage.node.rpc("anvil_dropTransaction", lost)
         for turn in range(1, 40):
-            gap(turn)
+            symbol, factory = stablecoins[turn % 3], (V2, SUSHI)[turn % 2]
+            move(stage, pool_of(stage, factory, ("WETH", symbol)), symbol, GAP_USD)
             await seen(engine, stage)
             if engine.outcomes["exact"]:
                 break
         assert "was never mined" in caplog.text
+        assert engine.outcomes["expired"] > 1  # the lost one, and those behind it
         assert engine.outcomes["exact"] > 0
-        assert engine.outcomes["unexplained"] == 0
+        # It went on only once all of those were out of the way.
+        assert {trade.outcome for trade in engine.trades if trade.decided_block >= lives[1]} <= {
+            "exact", "rejected",
+        }  # fmt: skip
