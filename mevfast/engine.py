@@ -101,8 +101,9 @@ class Engine:
         self._rpc: Rpc | None = None
         self._head_at = time.monotonic()
         self._moved = asyncio.Event()
-        self._ended: asyncio.Future[NodeError] | None = None
+        self._doubted = False
         self._stopping = asyncio.Event()
+        self._nonce_gap = False  # a nonce was not used: whatever has a later one is stuck
         self._asking: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -111,42 +112,41 @@ class Engine:
     def stop(self) -> None:
         """Ends `run`; may be called from a signal handler."""
         self._stopping.set()
-        self._moved.set()
 
     async def run(self) -> None:
         """Connects, loads, trades, and connects again, until `stop`."""
-        failures = 0
+        life = asyncio.create_task(self._live())
+        stop = asyncio.create_task(self._stopping.wait())
         try:
-            while not self._stopping.is_set():
-                try:
-                    await self._session()
-                    failures = 0
-                except (NodeError, RpcError) as error:
-                    if self.loads == 0:
-                        raise
-                    logger.warning("nothing is sent until the node is back: %s", error)
-                    wait = RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
-                    failures += 1
-                    await self._pause(wait)
+            await asyncio.wait((life, stop), return_when=asyncio.FIRST_COMPLETED)
+            if life.done():
+                life.result()
         finally:
-            gc.enable()
-            gc.unfreeze()
-            for task in self._tasks:
+            # Whatever is being waited for, a stop does not wait for it.
+            tasks = (life, stop, *self._tasks)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+    async def _live(self) -> None:
+        failures = 0
+        while True:
+            loads = self.loads
+            try:
+                await self._session()
+            except (NodeError, RpcError) as error:
+                if self.loads == 0:
+                    raise
+                if self.loads > loads:
+                    failures = 0
+                logger.warning("nothing is sent until the node is back: %s", error)
+                await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+                failures += 1
 
     async def _session(self) -> None:
         """One connection from its first to its last frame."""
         node = self.config.node
         self.core.begin_load("connecting")
-        self._ended = asyncio.get_running_loop().create_future()
         rpc = await Rpc.connect(
             node.url,
             request_timeout=node.request_timeout_s,
@@ -165,12 +165,11 @@ class Engine:
             self._head_at = time.monotonic()
             housekeeping = asyncio.create_task(self._housekeeping(rpc))
             try:
-                while not self._stopping.is_set():
-                    if not self.core.live:
+                while True:
+                    # Behind a gap nothing is mined: first all of it must have expired.
+                    if not (self.core.live or (self._nonce_gap and self.core.trades())):
                         await self._load(rpc)
-                    await self._next_head()
-                    if self._ended.done():
-                        raise self._ended.result()
+                    await self._next_head(rpc)
                     self._follow(rpc)
             finally:
                 housekeeping.cancel()
@@ -182,18 +181,21 @@ class Engine:
             self.calls.update(rpc.calls)
             await rpc.close()
 
-    async def _next_head(self) -> None:
-        """Waits for a head, doubt, the end of the connection, or stop."""
+    async def _next_head(self, rpc: Rpc) -> None:
+        """Waits for a head or doubt. Raises NodeError where the connection ended or hangs."""
         timeout = self.config.node.head_timeout_s
         self._moved.clear()
         try:
-            async with asyncio.timeout(timeout):
-                await self._moved.wait()
+            async with asyncio.timeout(max(0.0, timeout - self.head_age_s)):
+                if not rpc.failure:
+                    await self._moved.wait()
         except TimeoutError:
             raise NodeError(
                 f"{self.config.node.shown_url}: expected a new head within {timeout:g} s, none "
                 "came; the node or its subscription hangs"
             ) from None
+        if rpc.failure:
+            raise rpc.failure
 
     async def _check_executor(self, rpc: Rpc) -> None:
         code = await rpc.request("eth_getCode", [self.executor, "latest"])
@@ -212,14 +214,11 @@ class Engine:
         if self.loads:
             logger.warning("state in doubt, nothing is sent: %s; loading again", why)
         self.core.begin_load()
+        self._doubted = False
         before = self.core.head_number
         while self.core.head_number == before:
             # Events before this head are in its state, later ones wait in the core's buffer.
-            await self._next_head()
-            if self._stopping.is_set():
-                return
-            if self._ended is not None and self._ended.done():
-                raise self._ended.result()
+            await self._next_head(rpc)
         block = self.core.head_number
         self.pools = await market.discover(rpc, self.config.market, block)
         loads = await market.load(rpc, self.pools, block, _Progress())
@@ -238,8 +237,9 @@ class Engine:
         if not self.core.trades():
             count = await rpc.request("eth_getTransactionCount", [self.account, "latest"])
             self.core.set_nonce(int(count, 16))
-        if not self.core.end_load(block):
-            return  # an event that waited contradicts the load: again
+            self._nonce_gap = False
+        if self._doubted or not self.core.end_load(block):
+            return  # something that came meanwhile contradicts the load: again
         self.loads += 1
         self.load_s = time.monotonic() - started
         logger.info(
@@ -306,10 +306,15 @@ class Engine:
         elif not self.core.live:
             self._moved.set()
 
-    def _lost(self, error: NodeError) -> None:
+    def _lost(self, _: NodeError) -> None:
         self.core.begin_load("the connection is lost")
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(error)
+        self._moved.set()
+
+    def _doubt(self, why: str) -> None:
+        """Stops sending until a load that begins after now; one under way will not do."""
+        self._doubted = True
+        if self.core.live:
+            self.core.begin_load(why)
         self._moved.set()
 
     def _unread(self, message: dict[str, Any]) -> None:
@@ -317,8 +322,7 @@ class Engine:
         result = message.get("params", {}).get("result")
         if isinstance(result, dict) and ("topics" in result or "parentHash" in result):
             logger.warning("a notification could not be read: %.300r", message)
-            self.core.begin_load("a log or head of the node could not be read")
-            self._moved.set()
+            self._doubt("a log or head of the node could not be read")
 
     def _answered(self, request_id: int, result: Any, error: RpcError | None) -> None:
         """The node's answer to a transaction: a hash, or why it was refused."""
@@ -329,9 +333,8 @@ class Engine:
                 record = self._record(trade, "rejected")
                 logger.warning("transaction %s refused: %s", record.tx, error.message)
                 self.core.resolve(trade["nonce"])
-                # The nonce was not used; what follows it would wait for it for ever.
-                self.core.begin_load(f"the node refused a transaction: {error.message}")
-                self._moved.set()
+                self._nonce_gap = True
+                self._doubt(f"the node refused a transaction: {error.message}")
 
     # ---- following what was sent ----
 
@@ -357,7 +360,8 @@ class Engine:
                 record = self._record(trade, "expired")
                 logger.warning("transaction %s was never mined", record.tx)
                 self.core.resolve(trade["nonce"])
-                self.core.begin_load("a transaction was never mined, nonces are in doubt")
+                self._nonce_gap = True
+                self._doubt("a transaction was never mined, nonces are in doubt")
         except (NodeError, RpcError) as error:
             logger.warning("no receipt for 0x%s yet: %s", trade["tx"].hex(), error)
         finally:

@@ -1,0 +1,194 @@
+"""The stage of the engine's tests: an engine on a node that mines when the test says so.
+
+Holds no test. The market is cut down to a few pools, so that a test knows each cycle there is, and
+nobody trades but the test.
+"""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import uvloop
+
+from mevfast import config as settings
+from mevfast._tx import Signer
+from mevfast.chain.rpc import Rpc
+from mevfast.devnet.market import ENGINE_ACCOUNT, Pool
+from mevfast.devnet.node import DEV_ACCOUNTS
+from mevfast.dex import market
+from mevfast.engine import Engine
+from tests.chain.executor_stage import FOREVER, GAS, TRADER, Stage, calldata, encode, selector
+
+LIMIT_S = 30.0
+"""Nothing here is waited for longer; on an idle machine each wait takes milliseconds."""
+
+V2, SUSHI, V3 = "Uniswap V2", "SushiSwap V2", "Uniswap V3"
+
+
+def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Runs the test on uvloop and sees that it leaves no task behind."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        async def whole() -> None:
+            await test(*args, **kwargs)
+            for _ in range(5):  # callbacks of cancelled tasks and closed sockets
+                await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        uvloop.run(whole())
+
+    return run
+
+
+async def until(condition: Callable[[], object], stage: Stage | None = None) -> None:
+    """Waits for a condition; with a stage, mines a block now and then meanwhile."""
+    loop = asyncio.get_running_loop()
+    start = mined = loop.time()
+    while not condition():
+        await asyncio.sleep(0.005)
+        now = loop.time()
+        if now - start > LIMIT_S:
+            raise AssertionError(f"not within {LIMIT_S:g} s: {condition.__name__}")
+        if stage is not None and now - mined > 0.1:
+            stage.node.rpc("evm_mine")
+            mined = loop.time()
+
+
+async def seen(engine: Engine, stage: Stage) -> None:
+    """Waits until the engine has the node's newest block, logs included."""
+    # Heads and logs are two streams: a block later, the logs of this one are in.
+    stage.node.rpc("evm_mine")
+    number = int(stage.node.rpc("eth_blockNumber"), 16)
+    await until(lambda: engine.core.head_number >= number)
+
+
+def engine_config(
+    stage: Stage,
+    *,
+    symbols: Sequence[str] = ("WETH", "USDC"),
+    factories: Sequence[str] = (V2, SUSHI),
+    url: str = "",
+    executor: str = "",
+    head_timeout_s: float = 60.0,
+    **sections: Any,
+) -> settings.Config:
+    """A config in mode live for the pools of some factories among some tokens."""
+    record = stage.market
+    config = settings.Config(
+        node=settings.Node(
+            url=url or stage.node.ws_url, chain_id=record.chain_id, head_timeout_s=head_timeout_s
+        ),
+        executor=settings.Executor(address=executor or stage.executor()),
+        market=settings.Market(
+            base_token=record.weth,
+            start_tokens=(record.weth,),
+            only_tokens=tuple(stage.address(symbol) for symbol in symbols),
+            factories=tuple(
+                settings.Factory(
+                    name=each.name, kind=each.kind, address=each.address, fee_pips=each.fee_pips
+                )
+                for each in record.factories
+                if each.name in factories
+            ),
+        ),
+        search=settings.Search(min_profit_wei=10**15),
+        flash=settings.Flash(
+            order=("flash_swap",),
+            balancer_vault=record.balancer_vault,
+            aave_pool=record.aave_pool,
+        ),
+        execution=settings.Execution(mode="live", deadline_blocks=3),
+        risk=settings.Risk(max_head_age_s=300.0),  # blocks come when the test mines them
+    )
+    return replace(config, **sections)
+
+
+@asynccontextmanager
+async def running(
+    stage: Stage, config: settings.Config, on_live: Callable[[Engine], None] | None = None
+) -> AsyncIterator[Engine]:
+    """An engine that is live and may send; stopped at the end, where its task must not fail."""
+    key = DEV_ACCOUNTS[ENGINE_ACCOUNT].key_bytes()
+    engine = Engine(config, Signer(key), on_live=lambda: on_live and on_live(engine))
+    task = asyncio.create_task(engine.run())
+    try:
+        await until(lambda: task.done() or ready(engine), stage)
+        if not task.done():
+            yield engine
+    finally:
+        engine.stop()
+        await task
+
+
+def ready(engine: Engine) -> bool:
+    """Whether it would send a plan now."""
+    return engine.core.live and not engine.core.paused
+
+
+# ---- moving prices ----
+
+
+def pool_of(stage: Stage, factory: str, symbols: Sequence[str], fee_pips: int = 3000) -> Pool:
+    """The pool of a pair at a factory."""
+    pair = {stage.address(symbol) for symbol in symbols}
+    return next(
+        pool
+        for pool in stage.market.pools
+        if {pool.token0, pool.token1} == pair
+        and pool.fee_pips == fee_pips
+        and stage.market.factory(pool.factory).name == factory
+    )
+
+
+def submit_swap(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> str:
+    """Hash of a swap by the trader through the pool's router, not mined yet."""
+    token_in, amount = stage.address(symbol_in), stage.units(symbol_in, usd)
+    token_out = pool.token1 if token_in == pool.token0 else pool.token0
+    if pool.kind == "uniswap_v3":
+        types = "(address,address,uint24,address,uint256,uint256,uint256,uint160)"
+        order = (token_in, token_out, pool.fee_pips, TRADER, FOREVER, amount, 0, 0)
+        data = selector(f"exactInputSingle({types})") + encode([types], [order])
+    else:
+        signature = "swapExactTokensForTokens(uint256,uint256,address[],address,uint256)"
+        data = calldata(signature, amount, 0, [token_in, token_out], TRADER, FOREVER)
+    router = stage.market.factory(pool.factory).router
+    request = {"from": TRADER, "to": router, "data": "0x" + data.hex(), "gas": hex(GAS // 10)}
+    return str(stage.node.rpc("eth_sendTransaction", request))
+
+
+def move(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> None:
+    """The same, mined in a block of its own."""
+    sent = submit_swap(stage, pool, symbol_in, usd)
+    stage.node.rpc("evm_mine")
+    receipt = stage.node.rpc("eth_getTransactionReceipt", sent)
+    assert int(receipt["status"], 16) == 1
+
+
+# ---- what is true ----
+
+
+def pool_states(engine: Engine) -> dict[bytes, dict[str, Any]]:
+    """The table's states by address, without where they come from."""
+    rows = [engine.table.read(slot) for slot in range(len(engine.table))]
+    return {
+        row["address"]: {
+            name: value
+            for name, value in row.items()
+            if name not in ("address", "kind", "token0", "token1", "block", "log_index")
+        }
+        for row in rows
+    }
+
+
+async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dict[str, Any]]:
+    """The same read afresh from the node at its newest block."""
+    block = int(stage.node.rpc("eth_blockNumber"), 16)
+    async with await Rpc.connect(stage.node.ws_url) as rpc:
+        pools = await market.discover(rpc, config.market, block)
+        loads = await market.load(rpc, pools, block)
+    good = {"stale": False, "quarantined": False}
+    return {load.pool.address: load.state | good for load in loads}

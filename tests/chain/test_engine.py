@@ -1,0 +1,222 @@
+"""The engine on the real contracts, one price gap at a time: what it sends, and what came of it."""
+
+import pytest
+
+from mevfast import config as settings
+from mevfast.devnet.node import DEV_ACCOUNTS
+from mevfast.engine import Engine
+from tests.adversity.proxy import Proxy
+from tests.chain.engine_stage import (
+    SUSHI,
+    V2,
+    V3,
+    engine_config,
+    move,
+    on_loop,
+    pool_of,
+    running,
+    seen,
+    submit_swap,
+    until,
+)
+from tests.chain.executor_stage import OWNER, Stage, stage, theatre
+
+pytestmark = pytest.mark.devnet
+
+__all__ = ["stage", "theatre"]  # fixtures
+
+PAIR = ("WETH", "USDC")
+GAP_USD = 200_000
+"""Opens a gap of some percent between two pools of the pair."""
+
+
+async def settle(engine: Engine, stage: Stage) -> None:
+    """Mines until everything sent is booked, and what landed sets off nothing more."""
+    sent = -1
+    while sent != engine.core.n_sent:
+        sent = engine.core.n_sent
+        await until(lambda: not engine.core.trades(), stage)
+        for _ in range(2):
+            await seen(engine, stage)
+
+
+def funds(stage: Stage, executor: str) -> dict[str, int]:
+    """What the executor holds, of every token of the market, as the tokens themselves say."""
+    return {
+        token.symbol: held
+        for token in stage.market.tokens
+        if (held := stage.balance(token.address, executor))
+    }
+
+
+# ---- one gap, one trade ----
+
+
+@on_loop
+async def test_one_gap_is_one_trade_exact_to_the_wei(stage: Stage) -> None:
+    config = engine_config(stage)
+    async with running(stage, config) as engine:
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.core.n_sent)
+        await settle(engine, stage)  # its own swaps are events, too, and set off nothing
+        [trade] = engine.trades
+        assert engine.core.n_sent == 1
+        assert dict(engine.outcomes) == {"exact": 1}
+        assert [hop["kind"] for hop in trade.hops] == ["uniswap_v2", "uniswap_v2"]
+        # The chain's word for it, not the engine's.
+        assert funds(stage, config.executor_address) == {"WETH": trade.predicted}
+        assert trade.realised == trade.predicted == engine.realised_wei > 10**15
+        receipt = stage.node.rpc("eth_getTransactionReceipt", trade.tx)
+        assert int(receipt["blockNumber"], 16) == trade.block == trade.decided_block + 1
+        assert int(receipt["gasUsed"], 16) == trade.gas_used
+        assert receipt["to"].lower() == config.executor_address.lower()
+        assert engine.core.audit.n_checks >= 3  # the trader's swap and both hops of ours
+        assert engine.core.audit.n_mismatches == 0
+
+
+@pytest.mark.parametrize("factories", [(V2, SUSHI), (SUSHI, V3)])
+@pytest.mark.parametrize("funding", ["flash_swap", "balancer", "aave", "own"])
+def test_each_way_to_fund_pays_what_was_predicted(
+    stage: Stage, funding: str, factories: tuple[str, str]
+) -> None:
+    executor = stage.executor()
+    before = 10**19 if funding == "own" else 0
+    if before:
+        stage.give(stage.address("WETH"), executor, before)
+
+    @on_loop
+    async def play() -> None:
+        record = stage.market
+        flash = settings.Flash(
+            order=(funding,), balancer_vault=record.balancer_vault, aave_pool=record.aave_pool
+        )
+        config = engine_config(stage, executor=executor, factories=factories, flash=flash)
+        async with running(stage, config) as engine:
+            move(stage, pool_of(stage, factories[0], PAIR), "USDC", GAP_USD)
+            await until(lambda: engine.core.n_sent)
+            await settle(engine, stage)
+            assert set(engine.outcomes) == {"exact"}
+            assert {trade.funding for trade in engine.trades} == {funding}
+            gained = sum(trade.predicted for trade in engine.trades)
+            assert gained > 0
+            assert funds(stage, executor) == {"WETH": before + gained}
+            first = engine.trades[0]
+            if funding == "own":
+                assert first.amount_in <= before
+            if funding == "aave":  # the lender's fee is part of the prediction
+                premium = stage.fee(3, first.amount_in)
+                assert premium > 0
+                assert first.predicted == first.hops[-1]["amount_out"] - first.amount_in - premium
+
+    play()
+
+
+@on_loop
+async def test_shadow_decides_counts_and_sends_nothing(stage: Stage) -> None:
+    config = engine_config(stage, execution=settings.Execution(mode="shadow"))
+    nonce = stage.node.rpc("eth_getTransactionCount", OWNER, "latest")
+    async with running(stage, config) as engine:
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.search.dropped().get("shadow"))
+        await seen(engine, stage)
+        assert engine.search.n_candidates == sum(engine.search.dropped().values()) > 0
+        assert engine.core.n_sent == 0
+        assert not engine.rpc_calls["eth_sendRawTransaction"]
+        assert int(stage.node.rpc("txpool_status")["pending"], 16) == 0
+        assert stage.node.rpc("eth_getTransactionCount", OWNER, "latest") == nonce
+
+
+# ---- others were faster ----
+
+
+async def overtaken(stage: Stage, symbol_in: str, usd: int) -> tuple[Engine, dict[str, int]]:
+    """An engine whose transaction another swap of its pool got in before; and its funds."""
+    async with Proxy(stage.node.port) as proxy:
+        config = engine_config(stage, url=proxy.url)
+        pool = pool_of(stage, V2, PAIR)
+        async with running(stage, config) as engine:
+            proxy.up.clear()
+            move(stage, pool, "USDC", GAP_USD)
+            await until(lambda: engine.core.n_sent)
+            submit_swap(stage, pool, symbol_in, usd)
+            proxy.up.set()
+            # Both in one block, in the order they came.
+            await until(lambda: int(stage.node.rpc("txpool_status")["pending"], 16) == 2)
+            await settle(engine, stage)
+            overtook = funds(stage, config.executor_address)
+            # Whatever happened, it goes on.
+            move(stage, pool, "USDC", 2 * GAP_USD)
+            await until(lambda: engine.outcomes["exact"], stage)
+            return engine, overtook
+
+
+@on_loop
+async def test_a_swap_that_came_first_explains_the_difference(stage: Stage) -> None:
+    engine, held = await overtaken(stage, "WETH", GAP_USD // 20)
+    trade = engine.trades[0]
+    assert trade.outcome == "explained"
+    assert trade.realised == trade.explained
+    assert 0 < trade.realised < trade.predicted
+    assert held == {"WETH": trade.realised}
+    assert engine.outcomes["unexplained"] == engine.outcomes["reverted"] == 0
+
+
+@on_loop
+async def test_a_swap_that_takes_the_whole_gap_makes_ours_revert(stage: Stage) -> None:
+    engine, held = await overtaken(stage, "WETH", GAP_USD)
+    trade = engine.trades[0]
+    assert (trade.outcome, trade.realised) == ("reverted", None)
+    assert held == {}
+    receipt = stage.node.rpc("eth_getTransactionReceipt", trade.tx)
+    assert int(receipt["status"], 16) == 0
+    assert trade.gas_wei == int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
+    assert engine.risk.consecutive_reverts == 0  # the one that landed since
+
+
+# ---- nonces ----
+
+
+@on_loop
+async def test_a_nonce_used_elsewhere_is_read_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = engine_config(stage)
+    async with running(stage, config) as engine:
+        # Somebody else uses the engine's key.
+        stage.send(DEV_ACCOUNTS[5].address, b"", OWNER)
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.outcomes["rejected"])
+        assert "refused: nonce too low" in caplog.text
+        await until(lambda: engine.loads == 2, stage)
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.outcomes["exact"], stage)
+        assert dict(engine.outcomes) == {"rejected": 1, "exact": 1}
+
+
+@on_loop
+async def test_a_lost_transaction_does_not_hold_back_those_after_it(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The node drops one: whatever has a later nonce waits for it, and new gaps keep coming."""
+    stablecoins = ("USDC", "USDT", "DAI")
+    config = engine_config(stage, symbols=("WETH", *stablecoins))
+    lives: list[int] = []
+    async with running(stage, config, lambda it: lives.append(it.core.head_number)) as engine:
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.core.n_sent)
+        lost = "0x" + engine.core.trades()[0]["tx"].hex()
+        await until(lambda: stage.node.rpc("eth_getTransactionByHash", lost))
+        assert stage.node.rpc("anvil_dropTransaction", lost)
+        for turn in range(1, 40):
+            symbol, factory = stablecoins[turn % 3], (V2, SUSHI)[turn % 2]
+            move(stage, pool_of(stage, factory, ("WETH", symbol)), symbol, GAP_USD)
+            await seen(engine, stage)
+            if engine.outcomes["exact"]:
+                break
+        assert "was never mined" in caplog.text
+        assert engine.outcomes["expired"] > 1  # the lost one, and those behind it
+        assert engine.outcomes["exact"] > 0
+        # It went on only once all of those were out of the way.
+        assert {trade.outcome for trade in engine.trades if trade.decided_block >= lives[1]} <= {
+            "exact", "rejected",
+        }  # fmt: skip
