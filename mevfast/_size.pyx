@@ -290,3 +290,53 @@ cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n
     if served == 0:
         return -1
     return 1 if u256_is_zero(&best.profit) else 0
+
+
+# ---- Python face ----
+
+cdef int lender_from(lender_fee *fee, lender) except -1:
+    numerator, denominator, half_up = lender
+    u256_from_pyint(&fee.numerator, numerator)
+    u256_from_pyint(&fee.denominator, denominator)
+    fee.half_up = half_up
+    fee.rate = numerator / denominator if denominator else 0.0
+    return 0
+
+
+def lender_fee_on(amount, lender):
+    """The lender's fee on `amount`, token units; `lender` as for `size`."""
+    cdef lender_fee fee
+    cdef u256 x, out
+    lender_from(&fee, lender)
+    u256_from_pyint(&x, amount)
+    if lender_fee_of(&fee, &x, &out) != 0:
+        raise OverflowError(f"fee on {amount}: beyond 256 bits")
+    return u256_to_pyint(&out)
+
+
+def size(list pools, list zero_for_one, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
+    """The input in [1, cap] at which swapping through 2-4 `Pool`s in a row pays most.
+
+    `lender` is (numerator, denominator, half_up): its fee, rounded up unless half_up; denominator
+    0 for none. Returns (amounts, profit, quotes): the amount into each pool and out of the last,
+    what is left of that after input and fee, and the exact quotes it took. None where no input
+    pays or every pool refuses.
+    """
+    cdef const pool_state *states[CYCLE_HOPS]
+    cdef uint8_t ways[CYCLE_HOPS]
+    cdef lender_fee fee
+    cdef u256 most
+    cdef sized_cycle best
+    cdef uint32_t n = len(pools), i
+    if not 2 <= n <= CYCLE_HOPS or len(zero_for_one) != n:
+        raise ValueError(f"pools: expected 2 to {CYCLE_HOPS} and as many directions, "
+                         f"was {n} and {len(zero_for_one)}")
+    for i in range(n):
+        states[i] = &(<Pool?>pools[i]).state
+        ways[i] = bool(zero_for_one[i])
+    lender_from(&fee, lender)
+    u256_from_pyint(&most, cap)
+    if u256_is_zero(&most) or size_cycle(states, ways, n, &fee, &most, &best) != 0:
+        return None
+    return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
+            best.quotes)
