@@ -43,6 +43,7 @@ cdef class Core:
     cdef public object after      # callable(), once a batch of frames is through
 
     cdef readonly bint live       # the table is true; else events wait in `buffer`
+    cdef str spoiled              # why the load under way cannot be trusted, None where it can
     cdef readonly str doubt       # why it is not, in words for the log
     cdef public bint paused       # a risk limit stands: plans are counted, not sent
     cdef public bint shadow       # decide and count, never send
