@@ -60,12 +60,28 @@ cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noe
     return 0 if u256_div(out, &scaled, &fee.denominator) == U256_OK else -1
 
 
+cdef double derivative(const pool_state *s, uint8_t zero_for_one, const u256 *amount_in,
+                       double price_after) noexcept nogil:
+    """d(output) / d(input) of one swap at its end.
+
+    In V3 that is the price after it. A V2 pair keeps its fee in the reserves, which moves the
+    next swap's price but not this one's: keep (R_out - out) / (R_in + keep x).
+    """
+    cdef double x, reserve, keep
+    if s.kind != POOL_UNISWAP_V2:
+        return price_after
+    x = u256_to_double(amount_in)
+    reserve = u128_to_double(s.v2.reserve0 if zero_for_one else s.v2.reserve1)
+    keep = 1.0 - s.v2.fee_pips * 1e-6
+    return price_after * (reserve + x) / (reserve + keep * x)
+
+
 cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                      const u256 *amount_in, u256 *amounts, double *slope) noexcept nogil:
     """Quotes n swaps one after another, exact in.
 
-    amounts[0..n] receive the amounts along the way, `slope` the marginal price of the chain
-    afterwards. Returns 0, or -1 where a pool refuses or cannot take all of its input.
+    amounts[0..n] receive the amounts along the way, `slope` what the last unit of input added to
+    the output. Returns 0, or -1 where a pool refuses or cannot take all of its input.
     """
     cdef pool_quote q
     cdef uint32_t i
@@ -77,7 +93,7 @@ cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint
         if u256_cmp(&q.amount_in, &amounts[i]) != 0:
             return -1
         amounts[i + 1] = q.amount_out
-        slope[0] *= q.price_after
+        slope[0] *= derivative(pools[i], zero_for_one[i], &amounts[i], q.price_after)
     return 0
 
 
