@@ -28,7 +28,7 @@ from mevfast._cache cimport (
     table_apply,
     table_find,
 )
-from mevfast._graph cimport DROP_RISK, DROP_SHADOW
+from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._math cimport u256_to_pyint
 from mevfast._search cimport Search
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
@@ -241,7 +241,8 @@ cdef class Core:
 
     cdef uint32_t find_plans(self) noexcept nogil:
         """Searches every touched pool; returns how many plans search.plans holds."""
-        cdef uint32_t i
+        cdef uint32_t i, waiting = <uint32_t>DROP_INCOMPLETE_BLOCK
+        cdef uint64_t waited
         # Before the first log of the head's block only its bloom says what is still to come.
         cdef bint complete = self.block_closed or not self.head.has_bloom
         for i in range(MAX_PENDING):
@@ -249,10 +250,12 @@ cdef class Core:
                 self.release(&self.pending[i])
         self.search.bloom = NULL if complete else self.head.logs_bloom
         self.search.bloom_block = self.head.number
+        waited = self.search.drops[waiting]
         self.search.begin()
         self.search.collect(self.touched, self.n_touched)
         self.n_searches += 1
-        if complete or self.head.number > self.logs_block:
+        # What was searched is done with, unless a cycle had to wait for a log that may come.
+        if complete or self.head.number > self.logs_block or self.search.drops[waiting] == waited:
             for i in range(self.n_touched):
                 self.is_touched[self.touched[i]] = False
             self.n_touched = 0
