@@ -65,9 +65,7 @@ class Chain:
             pool["tokens"], pool["reserve1"] / pool["reserve0"] * factor, 1e21, 3000
         )
         where = {"block": self.block + 1} | where
-        return frames.v2_sync(
-            pool_address(number), moved["reserve0"], moved["reserve1"], **where
-        )
+        return frames.v2_sync(pool_address(number), moved["reserve0"], moved["reserve1"], **where)
 
     def head(self, logs_of: Iterable[bytes] | None = None, **more: Any) -> bytes:
         return frames.head(self.block + 1, logs_of=logs_of, **more)
