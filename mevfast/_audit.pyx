@@ -60,6 +60,9 @@ cdef class Audit:
         """To be called with each log of a known pool before the table applies it."""
         cdef slot_body *body = &self.table.t.slots[slot].body
         cdef observed_swap *s
+        if e.block_number < body.block or (e.block_number == body.block
+                                           and e.log_index <= body.log_index):
+            return  # sent twice, and in the state already
         if e.kind == EVENT_V2_SYNC and body.kind == POOL_UNISWAP_V2:
             self.sync_slot, self.sync_block, self.sync_log_index = slot, e.block_number, e.log_index
             self.before_sync = body.v2

@@ -43,12 +43,12 @@ cdef class Core:
     cdef public object after      # callable(), once a batch of frames is through
 
     cdef readonly bint live       # the table is true; else events wait in `buffer`
+    cdef str spoiled              # why the load under way cannot be trusted, None where it can
     cdef readonly str doubt       # why it is not, in words for the log
     cdef public bint paused       # a risk limit stands: plans are counted, not sent
     cdef public bint shadow       # decide and count, never send
     cdef readonly bint head_moved # a head came since `after` was last called
 
-    cdef bint spoiled             # what is being loaded is out of date already
     cdef head_event head
     cdef bint block_closed        # every log of the head's block has been applied
     cdef uint64_t logs_block      # block of the newest log applied
@@ -74,7 +74,6 @@ cdef class Core:
     cdef readonly uint64_t n_sent, n_logs, n_heads, n_searches, n_unknown
 
     cdef void lose(self, str why)
-    cdef void spoil(self, str why)
     cdef bint take(self, const char *buf, Py_ssize_t n) except -1
     cdef int on_log(self, const log_event *e) except -1
     cdef int on_head(self, const head_event *h) except -1

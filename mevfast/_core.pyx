@@ -28,7 +28,7 @@ from mevfast._cache cimport (
     table_apply,
     table_find,
 )
-from mevfast._graph cimport DROP_RISK, DROP_SHADOW
+from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._math cimport u256_to_pyint
 from mevfast._search cimport Search
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
@@ -145,16 +145,12 @@ cdef class Core:
         self.head_moved = False
 
     cdef void lose(self, str why):
-        """The table may be wrong: from here on events wait until it is loaded again."""
+        """The table, or the load under way, may be wrong: events wait until it is loaded again."""
         if self.live:
             self.live = False
             self.doubt = why
-
-    cdef void spoil(self, str why):
-        """What is being loaded cannot become true any more: end_load will say so."""
-        self.spoiled = True
-        self.doubt = why
-        self.n_buffer = 0
+        else:
+            self.spoiled = why
 
     cdef int on_log(self, const log_event *e) except -1:
         cdef uint32_t cap
@@ -162,14 +158,12 @@ cdef class Core:
             self.lose(f"block {e.block_number} was taken back by a reorg")
         if self.live:
             return self.apply(e)
-        if e.removed:
-            self.spoil("a reorg came while loading")
-        if e.kind == EVENT_UNKNOWN or self.spoiled:
+        if e.kind == EVENT_UNKNOWN or self.spoiled is not None:
             return 0
         if self.n_buffer == self.cap_buffer:
             if self.n_buffer >= MAX_BUFFERED:
-                self.spoil(f"more than {MAX_BUFFERED} events came while loading")
-                return 0
+                self.lose(f"{MAX_BUFFERED} events arrived while loading")
+                self.n_buffer = 0
             cap = 1024 if self.cap_buffer == 0 else min(2 * self.cap_buffer, MAX_BUFFERED)
             grown = realloc(self.buffer, cap * sizeof(log_event))
             if grown == NULL:
@@ -182,13 +176,10 @@ cdef class Core:
     cdef int on_head(self, const head_event *h) except -1:
         if memcmp(h.hash, self.head.hash, 32) == 0:
             return 0  # the same head twice
-        if not is_zero(self.head.hash, 32) and memcmp(h.parent_hash, self.head.hash, 32) != 0:
-            why = (f"head {h.number} does not follow head {self.head.number}: "
-                   "a reorg, or heads were missed")
-            if self.live:
-                self.lose(why)
-            else:
-                self.spoil(why)
+        if (not is_zero(self.head.hash, 32)
+                and memcmp(h.parent_hash, self.head.hash, 32) != 0):
+            self.lose(f"head {h.number} does not follow head {self.head.number}: "
+                      "a reorg, or heads were missed")
         self.head = h[0]
         self.head_moved = True
         # Logs of a block stand together beside its head: those that came before it are all.
@@ -250,18 +241,21 @@ cdef class Core:
 
     cdef uint32_t find_plans(self) noexcept nogil:
         """Searches every touched pool; returns how many plans search.plans holds."""
-        cdef uint32_t i
-        cdef bint closed = self.block_closed or self.head.number > self.logs_block \
-            or not self.head.has_bloom
+        cdef uint32_t i, waiting = <uint32_t>DROP_INCOMPLETE_BLOCK
+        cdef uint64_t waited
+        # Before the first log of the head's block only its bloom says what is still to come.
+        cdef bint complete = self.block_closed or not self.head.has_bloom
         for i in range(MAX_PENDING):
             if self.pending[i].used and self.pending[i].landed:
                 self.release(&self.pending[i])
-        self.search.bloom = NULL if closed else self.head.logs_bloom
+        self.search.bloom = NULL if complete else self.head.logs_bloom
         self.search.bloom_block = self.head.number
+        waited = self.search.drops[waiting]
         self.search.begin()
         self.search.collect(self.touched, self.n_touched)
         self.n_searches += 1
-        if closed:
+        # What was searched is done with, unless a cycle had to wait for a log that may come.
+        if complete or self.head.number > self.logs_block or self.search.drops[waiting] == waited:
             for i in range(self.n_touched):
                 self.is_touched[self.touched[i]] = False
             self.n_touched = 0
@@ -329,25 +323,29 @@ cdef class Core:
     # ---- the cold half's side ----
 
     def begin_load(self, str why=None):
-        """Events from here on wait; returns the newest head's number, 0 where none came yet."""
+        """Events from here on wait; returns the newest head's number, 0 where none came yet.
+
+        The next head may follow any other: the load is to be made at it or a later one.
+        """
         if why is not None:
             self.lose(why)
-        self.live = self.spoiled = False
+        self.live = False
+        self.spoiled = None
         self.n_buffer = 0
-        # The next head need not follow: heads may have been missed meanwhile.
         memset(self.head.hash, 0, 32)
         return self.head.number
 
     def end_load(self, uint64_t block):
         """The table is true after `block`: applies what waited and goes live.
 
-        Events up to that block are in the load already and are passed over. False where a reorg
-        or an overflow of what waited spoilt the load: load again.
+        Events up to that block are in the load already and are passed over by the table. False,
+        with the reason in `doubt`, where a reorg or an event that waited contradicts the load.
         """
         cdef uint32_t i
         if self.head.number < block:
             raise ValueError(f"loaded at block {block}, but the newest head is {self.head.number}")
-        if self.spoiled:
+        if self.spoiled is not None:
+            self.doubt = self.spoiled
             return False
         for i in range(self.n_touched):
             self.is_touched[self.touched[i]] = False

@@ -60,7 +60,8 @@ cdef class Graph:
         self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
         if (self.pair_index == NULL or self.log_price[0] == NULL or self.log_price[1] == NULL
                 or self.known == NULL or self.in_flight == NULL
-                or self.bloom_bits == NULL or self.depth == NULL or self.scanned == NULL or self.found == NULL):
+                or self.bloom_bits == NULL or self.depth == NULL or self.scanned == NULL
+                or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
         memset(self.pair_index, 0xff, size * sizeof(uint32_t))
         self.max_hops = MAX_HOPS
@@ -155,13 +156,14 @@ cdef class Graph:
 
     def add_pool(self, uint32_t slot):
         """Adds the pool of a table slot, or takes note that its state was loaded again."""
-        cdef slot_body *body = &self.table.t.slots[slot].body
-        cdef uint32_t a = min(body.token0, body.token1), b = max(body.token0, body.token1)
+        cdef slot_body *body
+        cdef uint32_t a, b, i
         cdef token_pair *pair
         cdef uint8_t digest[32]
-        cdef uint32_t i
         if slot >= self.table.t.n_slots:
             raise IndexError(f"slot {slot}: the table holds {self.table.t.n_slots}")
+        body = &self.table.t.slots[slot].body
+        a, b = min(body.token0, body.token1), max(body.token0, body.token1)
         if not self.known[slot]:
             self._grow(b)
             pair = &self.pairs[self._pair(a, b)]
@@ -232,12 +234,17 @@ cdef class Graph:
             p.second[way] = self.price_of(slots[1], p.b if way else p.a) if p.n > 1 else -INFINITY
 
     cdef void refresh(self, uint32_t slot) noexcept nogil:
-        """Takes a pool's new prices over: to be called after its slot changed."""
+        """Takes a pool's new prices over: to be called after its slot changed.
+
+        A pool of the table that was never added here is left alone.
+        """
         cdef slot_body *body = &self.table.t.slots[slot].body
         cdef pool_state state
         cdef token_pair *pair
         cdef uint32_t a = min(body.token0, body.token1), b = max(body.token0, body.token1), way
         cdef double price
+        if not self.known[slot]:
+            return
         table_view(&self.table.t, slot, &state)
         for way in range(2):
             price = pool_marginal_price(&state, way)
@@ -294,6 +301,8 @@ cdef class Graph:
         cdef slot_body *body
         cdef uint32_t i
         for i in range(n):
+            if not self.known[slots[i]]:
+                continue
             body = &self.table.t.slots[slots[i]].body
             self.scan(slots[i], body.token0, body.token1)
             self.scan(slots[i], body.token1, body.token0)

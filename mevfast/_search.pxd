@@ -55,6 +55,7 @@ cdef class Search(Graph):
     cdef void forget(self, uint32_t at) noexcept nogil
     cdef uint32_t next_candidate(self) noexcept nogil
     cdef int take(self, double net) noexcept nogil
+    cdef uint32_t poorest_plan(self) noexcept nogil
     cdef void sort_plans(self) noexcept nogil
     cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil
     cdef int replay(self, const swap_plan *plan, u256 *out) noexcept nogil

@@ -266,12 +266,14 @@ cdef class Search(Graph):
                     if why == <int>DROP_NO_FUNDING:
                         why = <int>DROP_REFUSED_QUOTE if status < 0 else <int>DROP_UNPROFITABLE
                     continue
-                if fee.rate == 0.0 and not have_free:
+                # The peak itself and not the end of a purse: no lender's money earns more.
+                if fee.rate == 0.0 and not have_free and \
+                        2.0 * u256_to_double(&sized.amount[0]) < u256_to_double(&cap):
                     free_sized, have_free = sized, True
+                    most = u256_to_double(&sized.profit) / margin
             value = u256_to_double(&sized.profit) / rate - gas
             if value > best:
                 best = value
-                most = u256_to_double(&sized.profit) / margin if fee.rate == 0.0 else most
                 self.fill(c, &sized, funding, plan)
         if best == -INFINITY:
             return why
@@ -378,8 +380,10 @@ cdef class Search(Graph):
         """
         cdef uint32_t i = 0, best = 0, j
         cdef candidate *c
-        cdef double most, taken
+        cdef double most, taken, floor = -INFINITY
         cdef bint shares
+        if self.n_plans == self.settings.max_plans:
+            floor = self.plan_net[self.poorest_plan()]
         while i < self.n_found:
             c = &self.found[i]
             most = ESTIMATE_SLACK * c.estimate - self.gas_units(
@@ -396,6 +400,9 @@ cdef class Search(Graph):
             elif shares and most <= taken:
                 self.drops[<int>DROP_SHARES_POOL] += 1
                 self.forget(i)
+            elif not shares and most <= floor:
+                self.drops[<int>DROP_PLAN_LIMIT] += 1
+                self.forget(i)
             else:
                 if i > best and before(c, &self.found[best]):
                     best = i
@@ -404,8 +411,9 @@ cdef class Search(Graph):
 
     cdef int take(self, double net) noexcept nogil:
         """Adds the scratch plan, in place of those it shares pools with where it nets more than
-        they do together. Returns -1, or the drop_reason of what loses."""
-        cdef uint32_t i, kept = 0, lost = 0
+        they do together, else in place of the poorest where there is no room. Returns -1, or the
+        drop_reason of what loses."""
+        cdef uint32_t i, kept = 0, lost = 0, poorest
         cdef double taken = 0.0
         for i in range(self.n_plans):
             if share_pool(&self.plans[i], &self.scratch):
@@ -414,7 +422,13 @@ cdef class Search(Graph):
         if lost and net <= taken:
             return <int>DROP_SHARES_POOL
         if not lost and self.n_plans == self.settings.max_plans:
-            return <int>DROP_PLAN_LIMIT
+            poorest = self.poorest_plan()
+            if net <= self.plan_net[poorest]:
+                return <int>DROP_PLAN_LIMIT
+            self.drops[<int>DROP_PLAN_LIMIT] += 1
+            self.plans[poorest] = self.scratch
+            self.plan_net[poorest] = net
+            return -1
         for i in range(self.n_plans):
             if not share_pool(&self.plans[i], &self.scratch):
                 self.plans[kept] = self.plans[i]
@@ -425,6 +439,13 @@ cdef class Search(Graph):
         self.plan_net[kept] = net
         self.n_plans = kept + 1
         return -1
+
+    cdef uint32_t poorest_plan(self) noexcept nogil:
+        cdef uint32_t i, poorest = 0
+        for i in range(1, self.n_plans):
+            if self.plan_net[i] < self.plan_net[poorest]:
+                poorest = i
+        return poorest
 
     cdef void sort_plans(self) noexcept nogil:
         cdef uint32_t i, j

@@ -60,12 +60,28 @@ cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noe
     return 0 if u256_div(out, &scaled, &fee.denominator) == U256_OK else -1
 
 
+cdef double derivative(const pool_state *s, uint8_t zero_for_one, const u256 *amount_in,
+                       double price_after) noexcept nogil:
+    """d(output) / d(input) of one swap at its end.
+
+    In V3 that is the price after it. A V2 pair keeps its fee in the reserves, which moves the
+    next swap's price but not this one's: keep (R_out - out) / (R_in + keep x).
+    """
+    cdef double x, reserve, keep
+    if s.kind != POOL_UNISWAP_V2:
+        return price_after
+    x = u256_to_double(amount_in)
+    reserve = u128_to_double(s.v2.reserve0 if zero_for_one else s.v2.reserve1)
+    keep = 1.0 - s.v2.fee_pips * 1e-6
+    return price_after * (reserve + x) / (reserve + keep * x)
+
+
 cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                      const u256 *amount_in, u256 *amounts, double *slope) noexcept nogil:
     """Quotes n swaps one after another, exact in.
 
-    amounts[0..n] receive the amounts along the way, `slope` the marginal price of the chain
-    afterwards. Returns 0, or -1 where a pool refuses or cannot take all of its input.
+    amounts[0..n] receive the amounts along the way, `slope` what the last unit of input added to
+    the output. Returns 0, or -1 where a pool refuses or cannot take all of its input.
     """
     cdef pool_quote q
     cdef uint32_t i
@@ -77,7 +93,7 @@ cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint
         if u256_cmp(&q.amount_in, &amounts[i]) != 0:
             return -1
         amounts[i + 1] = q.amount_out
-        slope[0] *= q.price_after
+        slope[0] *= derivative(pools[i], zero_for_one[i], &amounts[i], q.price_after)
     return 0
 
 
@@ -290,3 +306,53 @@ cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n
     if served == 0:
         return -1
     return 1 if u256_is_zero(&best.profit) else 0
+
+
+# ---- Python face ----
+
+cdef int lender_from(lender_fee *fee, lender) except -1:
+    numerator, denominator, half_up = lender
+    u256_from_pyint(&fee.numerator, numerator)
+    u256_from_pyint(&fee.denominator, denominator)
+    fee.half_up = half_up
+    fee.rate = numerator / denominator if denominator else 0.0
+    return 0
+
+
+def lender_fee_on(amount, lender):
+    """The lender's fee on `amount`, token units; `lender` as for `size`."""
+    cdef lender_fee fee
+    cdef u256 x, out
+    lender_from(&fee, lender)
+    u256_from_pyint(&x, amount)
+    if lender_fee_of(&fee, &x, &out) != 0:
+        raise OverflowError(f"fee on {amount}: beyond 256 bits")
+    return u256_to_pyint(&out)
+
+
+def size(list pools, list zero_for_one, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
+    """The input in [1, cap] at which swapping through 2-4 `Pool`s in a row pays most.
+
+    `lender` is (numerator, denominator, half_up): its fee, rounded up unless half_up; denominator
+    0 for none. Returns (amounts, profit, quotes): the amount into each pool and out of the last,
+    what is left of that after input and fee, and the exact quotes it took. None where no input
+    pays or every pool refuses.
+    """
+    cdef const pool_state *states[CYCLE_HOPS]
+    cdef uint8_t ways[CYCLE_HOPS]
+    cdef lender_fee fee
+    cdef u256 most
+    cdef sized_cycle best
+    cdef uint32_t n = len(pools), i
+    if not 2 <= n <= CYCLE_HOPS or len(zero_for_one) != n:
+        raise ValueError(f"pools: expected 2 to {CYCLE_HOPS} and as many directions, "
+                         f"was {n} and {len(zero_for_one)}")
+    for i in range(n):
+        states[i] = &(<Pool?>pools[i]).state
+        ways[i] = bool(zero_for_one[i])
+    lender_from(&fee, lender)
+    u256_from_pyint(&most, cap)
+    if u256_is_zero(&most) or size_cycle(states, ways, n, &fee, &most, &best) != 0:
+        return None
+    return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
+            best.quotes)

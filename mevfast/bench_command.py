@@ -105,7 +105,7 @@ def measure(stream: Stream, seconds: float, run: Run, progress: Any = None) -> N
     """
     suffix = HEADINGS[stream.name][0] if stream.name in HEADINGS else f"_{len(stream.pools)}"
     peers = Peers(_signer(), CALLDATA, EXECUTOR, stream.chain_id)
-    started, passes, sent = time.monotonic(), 0, 0
+    started, passes, sent, cycles = time.monotonic(), 0, 0, 0
     while passes == 0 or time.monotonic() - started < seconds:
         plain, sink = stream.core(_signer(), timed=False)
         timed, timed_sink = stream.core(blank_signer(_signer()), timed=True)
@@ -125,6 +125,7 @@ def measure(stream: Stream, seconds: float, run: Run, progress: Any = None) -> N
             if progress:
                 progress(time.monotonic() - started)
         passes, sent = passes + 1, sent + plain.n_sent
+        cycles += plain.search.n_candidates
         for name, values in timed.samples().items():
             run.samples[name + suffix] += values
     run.streams[stream.name] = {
@@ -134,7 +135,7 @@ def measure(stream: Stream, seconds: float, run: Run, progress: Any = None) -> N
         "frames": sum(map(len, stream.reads)),
         "passes": passes,
         "transactions": sent,
-        "cycles_found": plain.search.n_candidates,
+        "cycles_found": cycles,
     }
 
 
