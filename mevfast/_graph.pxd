@@ -105,6 +105,7 @@ cdef class Graph:
     cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil
     cdef double price_in_base(self, uint32_t token) noexcept nogil
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil
+    cdef void scan_four(self, uint32_t slot, uint32_t x, uint32_t y, double gain) noexcept nogil
     cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
                      uint32_t n, double gain) noexcept nogil
     cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil

@@ -6,8 +6,8 @@ returned together share no pool. Same table, same calls: same plans in the same 
 """
 
 from libc.math cimport INFINITY, exp, fmin
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from mevfast._cache cimport slot_body, table_view
@@ -68,6 +68,9 @@ cdef class Search(Graph):
     """The graph with prices on top: what a cycle nets, and which plans to send."""
 
     def __cinit__(self, *args):
+        self.plans_on = <uint16_t *>calloc(self.table.t.capacity, sizeof(uint16_t))
+        if self.plans_on == NULL:
+            raise MemoryError(f"search over {self.table.t.capacity} pools")
         memset(&self.settings, 0, sizeof(search_settings))
         self.settings.max_sized = 64
         self.settings.max_plans = 4
@@ -75,6 +78,7 @@ cdef class Search(Graph):
 
     def __dealloc__(self):
         free(self.lenders)
+        free(self.plans_on)
 
     cdef lender_terms *lender(self, uint32_t token) except NULL:
         """The terms for a token id; nothing to be had until `lend` says otherwise."""
@@ -334,11 +338,14 @@ cdef class Search(Graph):
             self.forget(at)
             if why < 0:
                 self.scratch.deadline = deadline
+                self.mark(False)
                 why = self.take(net)
+                self.mark(True)
             if why >= 0:
                 self.drops[why] += 1
         for i in range(self.n_plans):
             self.finish(&self.plans[i], &self.plan_net[i])
+        self.mark(False)
         self.sort_plans()
         for i in range(self.n_plans):
             memcpy(self.plans[i].token, self.token_bytes + 20 * self.plans[i].hop[0].token_in, 20)
@@ -385,25 +392,27 @@ cdef class Search(Graph):
         cdef uint32_t i = 0, best = 0, j
         cdef candidate *c
         cdef double most, taken, floor = -INFINITY
-        cdef bint shares
+        cdef uint32_t shared
         if self.n_plans == self.settings.max_plans:
             floor = self.plan_net[self.poorest_plan()]
         while i < self.n_found:
             c = &self.found[i]
             most = c.most
+            shared = 0
+            for j in range(c.n_hops):
+                shared |= self.plans_on[c.hop[j].slot]
             taken = 0.0
-            shares = False
-            for j in range(self.n_plans):
-                if uses_pool(&self.plans[j], c):
-                    shares = True
-                    taken += self.plan_net[j]
+            if shared:
+                for j in range(self.n_plans):
+                    if shared >> j & 1:
+                        taken += self.plan_net[j]
             if most < self.min_net:
                 self.drops[<int>DROP_BELOW_MINIMUM] += 1
                 self.forget(i)
-            elif shares and most <= taken:
+            elif shared and most <= taken:
                 self.drops[<int>DROP_SHARES_POOL] += 1
                 self.forget(i)
-            elif not shares and most <= floor:
+            elif not shared and most <= floor:
                 self.drops[<int>DROP_PLAN_LIMIT] += 1
                 self.forget(i)
             else:
@@ -442,6 +451,13 @@ cdef class Search(Graph):
         self.plan_net[kept] = net
         self.n_plans = kept + 1
         return -1
+
+    cdef void mark(self, bint on) noexcept nogil:
+        """Notes for each pool which plans use it, or forgets it again."""
+        cdef uint32_t i, j
+        for i in range(self.n_plans):
+            for j in range(self.plans[i].n_hops):
+                self.plans_on[self.plans[i].hop[j].slot] = <uint16_t>(1 << i) if on else 0
 
     cdef uint32_t poorest_plan(self) noexcept nogil:
         cdef uint32_t i, poorest = 0
@@ -484,15 +500,6 @@ cdef class Search(Graph):
         for i in range(plan.n_hops):
             units += self.settings.gas_hop[plan.hop[i].kind]
         return units
-
-
-cdef bint uses_pool(const swap_plan *plan, const candidate *c) noexcept nogil:
-    cdef uint32_t i, j
-    for i in range(plan.n_hops):
-        for j in range(c.n_hops):
-            if plan.hop[i].slot == c.hop[j].slot:
-                return True
-    return False
 
 
 cdef bint before(const candidate *a, const candidate *b) noexcept nogil:

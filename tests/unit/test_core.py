@@ -13,8 +13,9 @@ from eth_account.typed_transactions import TypedTransaction
 from hexbytes import HexBytes
 from picows.picows import WSMsgType, _make_test_ws_frame
 
-from mevfast._core import HOT_REQUESTS, Core
+from mevfast._core import Core
 from mevfast._tx import Signer, keccak256
+from mevfast.chain.rpc import FIRST_HOT_ID
 from tests import frames, market
 from tests.market import pool_address, search_of, token
 from tests.oracle import cycles
@@ -101,7 +102,7 @@ def test_a_log_that_opens_an_arbitrage_is_one_signed_transaction() -> None:
     core.search.configure(gas_base=100_000, gas_v2=70_000, min_profit=5)
     chain.feed(chain.sync(0, 1.1), chain.head(base_fee=BASE_FEE))
     (request,) = chain.sent
-    assert orjson.loads(request)["id"] == HOT_REQUESTS
+    assert orjson.loads(request)["id"] == FIRST_HOT_ID
     assert Account.recover_transaction(chain.raw()) == core.signer.address
     tx = chain.transaction()
     assert (tx["chainId"], tx["nonce"], tx["value"]) == (42161, 7, 0)
@@ -148,7 +149,7 @@ def test_the_nonce_counts_up_and_every_trade_is_kept() -> None:
     assert len(chain.sent) == 2
     assert [chain.transaction(i)["nonce"] for i in range(2)] == [7, 8]
     assert [trade["nonce"] for trade in chain.core.trades()] == [7, 8]
-    assert [orjson.loads(sent)["id"] for sent in chain.sent] == [HOT_REQUESTS, HOT_REQUESTS + 1]
+    assert [orjson.loads(sent)["id"] for sent in chain.sent] == [FIRST_HOT_ID, FIRST_HOT_ID + 1]
     assert chain.core.nonce == 9
 
 
