@@ -387,7 +387,8 @@ def size(list pools, list zero_for_one, *, cap=(1 << 255) - 1, lender=(0, 0, Fal
         ways[i] = bool(zero_for_one[i])
     lender_from(&fee, lender)
     u256_from_pyint(&most, cap)
-    if u256_is_zero(&most) or size_cycle(states, ways, n, &fee, &most, &best) != 0:
+    if u256_is_zero(&most) or size_cycle(states, ways, n, &fee, &most, &best) != 0 \
+            or finish_cycle(states, ways, n, &fee, &most, &best) != 0:
         return None
     return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
             best.quotes)

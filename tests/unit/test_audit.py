@@ -114,8 +114,9 @@ def test_v2_more_than_the_quote_is_a_mismatch() -> None:
     assert feed.counts() == (1, 1, 0, 0)
     assert feed.core.table.read(0)["quarantined"]
     assert feed.audit.mismatches == [
-        {"pool": V2, "block": 101, "log_index": 3, "zero_for_one": True, "amount_in": 10**18,
-         "amount_out": out + 1}
+        {"pool": V2, "kind": "uniswap_v2", "fee_pips": 3000, "token_in": market.token(0),
+         "token_out": market.token(1), "block": 101, "log_index": 3, "amount_in": 10**18,
+         "amount_out": out + 1, "exact": False}
     ]  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from picows.picows import WSMsgType, _make_test_ws_frame
 
 from mevfast._core import Core
 from mevfast._tx import Signer, keccak256
-from mevfast.chain.rpc import FIRST_HOT_ID
 from tests import frames, market
 from tests.market import pool_address, search_of, token
 from tests.oracle import cycles
@@ -24,6 +23,7 @@ KEY = 0xAC0974BEC39A17E36BA4A6B4D238FF944BACB478CBED5EFCAE784D7BF4F2FF80  # anvi
 EXECUTOR = frames.address(77)
 A, B, C, D = (pool_address(i) for i in range(4))
 BASE_FEE = 10**7
+FIRST_REQUEST = 5 << 40
 
 
 class Chain:
@@ -40,7 +40,16 @@ class Chain:
         search = search_of(self.pools)
         self.batches = 0
         signer = Signer(bytearray(KEY.to_bytes(32, "big")))
-        self.core = Core(search, signer, EXECUTOR, 42161, self._send, self._after, **options)
+        self.core = Core(
+            search,
+            signer,
+            EXECUTOR,
+            42161,
+            self._send,
+            self._after,
+            first_request=FIRST_REQUEST,
+            **options,
+        )
         self.block = block
         self.core.begin_load()
         self.core.feed_bytes(frames.head(block))
@@ -102,7 +111,7 @@ def test_a_log_that_opens_an_arbitrage_is_one_signed_transaction() -> None:
     core.search.configure(gas_base=100_000, gas_v2=70_000, min_profit=5)
     chain.feed(chain.sync(0, 1.1), chain.head(base_fee=BASE_FEE))
     (request,) = chain.sent
-    assert orjson.loads(request)["id"] == FIRST_HOT_ID
+    assert orjson.loads(request)["id"] == FIRST_REQUEST
     assert Account.recover_transaction(chain.raw()) == core.signer.address
     tx = chain.transaction()
     assert (tx["chainId"], tx["nonce"], tx["value"]) == (42161, 7, 0)
@@ -149,7 +158,7 @@ def test_the_nonce_counts_up_and_every_trade_is_kept() -> None:
     assert len(chain.sent) == 2
     assert [chain.transaction(i)["nonce"] for i in range(2)] == [7, 8]
     assert [trade["nonce"] for trade in chain.core.trades()] == [7, 8]
-    assert [orjson.loads(sent)["id"] for sent in chain.sent] == [FIRST_HOT_ID, FIRST_HOT_ID + 1]
+    assert [orjson.loads(sent)["id"] for sent in chain.sent] == [FIRST_REQUEST, FIRST_REQUEST + 1]
     assert chain.core.nonce == 9
 
 
