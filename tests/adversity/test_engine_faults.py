@@ -138,6 +138,24 @@ async def test_a_cut_while_loading(stage: Stage) -> None:
 
 
 @on_loop
+async def test_doubt_while_loading_asks_for_another_load(stage: Stage) -> None:
+    """What came since the first load's block must not be lost with it."""
+    async with riding(stage) as ride:
+        ride.engine._doubt("the test says so")
+        await asyncio.sleep(0.05)  # it waits for a head to load at
+        asked = ride.engine.rpc_calls["eth_getLogs"]
+        ride.proxy.up.clear()
+        stage.node.rpc("evm_mine")
+        await until(lambda: ride.engine.rpc_calls["eth_getLogs"] > asked)
+        logs = ride.engine.core.n_logs
+        ride.gap(V3)
+        await until(lambda: ride.engine.core.n_logs > logs)
+        ride.engine._doubt("the test says so again")
+        ride.proxy.up.set()
+        await ride.recovers()
+
+
+@on_loop
 async def test_heads_that_stop_coming(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     async with riding(stage, head_timeout_s=1.0) as ride:
         sent = ride.engine.core.n_sent

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,12 +124,26 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def start(config: Path, command: str = "run", **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mevfast", command, "--config", str(config)],
+@contextmanager
+def started(command: Sequence[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A command of mevfast, which does not outlive a test that fails."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "mevfast", *command],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"CREDENTIALS_DIRECTORY": str(config.parent)} | environment,
-    )  # fmt: skip
+        env=os.environ | environment,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def start(
+    config: Path, command: str = "run", **environment: str
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """`run` or another command with a config, whose folder holds the credentials."""
+    credentials = {"CREDENTIALS_DIRECTORY": str(config.parent)}
+    return started([command, "--config", str(config)], **(credentials | environment))
 
 
 class Systemd:
@@ -155,8 +170,8 @@ class Systemd:
 
 def test_the_service_from_start_to_stop(chain: Stage, config: Path, tmp_path: Path) -> None:
     systemd = Systemd(tmp_path / "notify")
-    process = start(config, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="3000000")
-    with process, systemd.socket:
+    watched = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+    with systemd.socket, start(config, **watched) as process:
         wait_for(lambda: systemd.has("READY=1"), process)
         wait_for(lambda: systemd.has("WATCHDOG=1"), process)
         proc = Path(f"/proc/{process.pid}")
@@ -180,8 +195,7 @@ def test_a_raw_key_and_ctrl_c(config: Path, tmp_path: Path) -> None:
     edit(config, 'keystore = "key.json"\npassphrase_credential = "passphrase"',
          'credential = "raw-key"')  # fmt: skip
     systemd = Systemd(tmp_path / "notify")
-    process = start(config, NOTIFY_SOCKET=str(tmp_path / "notify"))
-    with process, systemd.socket:
+    with systemd.socket, start(config, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
         wait_for(lambda: systemd.has("READY=1"), process)
         visible = Path(f"/proc/{process.pid}/environ").read_text()
         output, errors = stop(process, signal.SIGINT)
@@ -300,10 +314,7 @@ async def test_a_node_that_is_none(config: Path, chain: Stage, answer: bytes) ->
 @pytest.mark.parametrize(("number", "below"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
 def test_the_demo_stops_on_a_signal(number: int, below: int) -> None:
     """With the node alone, while it gets ready; and with the traders, while it runs."""
-    command = [sys.executable, "-m", "mevfast", "demo", "--json"]
-    with subprocess.Popen(
-        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with started(["demo", "--json"]) as process:
         wait_for(lambda: len(children(process.pid)) >= below, process)
         output, _ = stop(process, number)
     assert output.startswith("{")
