@@ -26,7 +26,7 @@ class Core:
         max_fee_percent: int = 200,
         priority_fee: int = 0,
         gas_limit_percent: int = 150,
-        first_request: int = 1 << 40,
+        first_request: int = ...,
     ) -> None: ...
     @property
     def table(self) -> Table: ...

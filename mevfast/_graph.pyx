@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from mevfast._cache cimport SLOT_QUARANTINED, SLOT_STALE, Table, slot_body, table_view
 from mevfast._pool cimport pool_marginal_price
-from mevfast._size cimport closed_form, virtual_of, virtual_pool
+from mevfast._size cimport NEAR_LOG, closed_form, virtual_of, virtual_pool
 from mevfast.types cimport pool_state
 
 cdef uint32_t NO_PAIR = 0xffffffff
@@ -24,6 +24,8 @@ DROP_NAMES = (
     "incomplete_block", "refused_quote", "unprofitable", "no_price", "no_funding",
     "below_minimum", "shares_pool", "plan_limit", "risk", "shadow",
 )
+
+cdef double BOUND_ERROR = 1e-9       # of the doubles it is computed in, generously
 
 cdef extern from "keccak.h" nogil:
     void keccak256(uint8_t *out, const uint8_t *data, size_t n) noexcept
@@ -53,6 +55,7 @@ cdef class Graph:
         self.log_price[0] = <double *>calloc(table.t.capacity, sizeof(double))
         self.log_price[1] = <double *>calloc(table.t.capacity, sizeof(double))
         self.depth = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
+        self.deepest = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
         self.known = <uint8_t *>calloc(table.t.capacity, 1)
         self.scanned = <uint8_t *>calloc(table.t.capacity, 1)
         self.in_flight = <uint8_t *>calloc(table.t.capacity, 1)
@@ -60,7 +63,7 @@ cdef class Graph:
         self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
         if (self.pair_index == NULL or self.log_price[0] == NULL or self.log_price[1] == NULL
                 or self.known == NULL or self.in_flight == NULL
-                or self.bloom_bits == NULL or self.depth == NULL or self.scanned == NULL
+                or self.bloom_bits == NULL or self.depth == NULL or self.deepest == NULL or self.scanned == NULL
                 or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
         memset(self.pair_index, 0xff, size * sizeof(uint32_t))
@@ -86,6 +89,7 @@ cdef class Graph:
         free(self.log_price[0])
         free(self.log_price[1])
         free(self.depth)
+        free(self.deepest)
         free(self.known)
         free(self.scanned)
         free(self.in_flight)
@@ -266,7 +270,7 @@ cdef class Graph:
         for way in range(2):
             price = pool_marginal_price(&state, way)
             self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
-        virtual_of(&state, &self.depth[slot])
+        virtual_of(&state, &self.depth[slot], &self.deepest[slot])
         pair = &self.pairs[self.find_pair(a, b)]
         self.sort_in(pair.forward, pair.n, slot, a)
         self.sort_in(pair.backward, pair.n, slot, b)
@@ -420,6 +424,7 @@ cdef class Graph:
         cdef uint32_t start = n, i, j
         cdef int32_t rank = 0, best = 0x7fffffff
         cdef virtual_pool pools[MAX_HOPS]
+        cdef virtual_pool deepest[MAX_HOPS]
         cdef uint8_t ways[MAX_HOPS]
         cdef double rate
         cdef candidate *c
@@ -458,6 +463,13 @@ cdef class Graph:
                     self.table.t.slots[c.hop[i].slot].body.token0 == c.hop[i].token_in)
                 ways[i] = c.hop[i].zero_for_one
                 pools[i] = self.depth[c.hop[i].slot]
-            closed_form(pools, ways, n, 1.0, &c.estimate)
+                deepest[i] = self.deepest[c.hop[i].slot]
+            # Without a price the candidate is kept, to be dropped by name.
             rate = self.price_in_base(c.hop[0].token_in)
-            c.estimate = c.estimate / rate if rate > 0.0 else INFINITY  # to be dropped by name
+            closed_form(pools, ways, n, 1.0, &c.estimate)
+            c.estimate = c.estimate / rate if rate > 0.0 else 0.0
+            # No pool's marginal price moves by more than what the whole cycle gains.
+            c.bound = INFINITY
+            if gain < NEAR_LOG and rate > 0.0:
+                closed_form(deepest, ways, n, 1.0, &c.bound)
+                c.bound *= (1.0 + BOUND_ERROR) / rate

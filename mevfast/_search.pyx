@@ -59,10 +59,6 @@ cdef uint32_t[4] FUNDING_ORDER = [
     <uint32_t>FUNDING_FLASH_SWAP, <uint32_t>FUNDING_OWN, <uint32_t>FUNDING_BALANCER,
     <uint32_t>FUNDING_AAVE]
 
-# How far the closed form may fall short of the exact profit where a V3 pool leaves its range
-# into deeper liquidity. On the embedded market 999 of 1,000 cycles stay below 1.2.
-cdef double ESTIMATE_SLACK = 1.5
-
 cdef uint64_t ONE_ETHER = 1000000000000000000
 
 FUNDING_NAMES = ("own", "flash_swap", "balancer", "aave")
@@ -310,14 +306,22 @@ cdef class Search(Graph):
         """Sizes what `collect` found since `begin`; returns how many plans it made of it.
 
         `gas_price` in wei. plans[0..n) share no pool, best net profit first; every other
-        candidate is counted under a drop reason. Candidates are taken by their estimate; one that
-        could not beat what is there even at ESTIMATE_SLACK times its estimate is not sized.
+        candidate is counted under a drop reason. Candidates are taken by their estimate; one whose
+        bound does not beat what is there is not sized.
         """
-        cdef uint32_t i, at, sized = 0
+        cdef uint32_t i, at, sized = 0, cheapest = 0
         cdef double net
         cdef int why
         self.gas_price = <double>gas_price
         self.n_plans = 0
+        for i in range(N_FUNDINGS):
+            if self.settings.allowed[i] and (
+                    not self.settings.allowed[cheapest]
+                    or self.settings.gas_funding[i] < self.settings.gas_funding[cheapest]):
+                cheapest = i
+        for i in range(self.n_found):
+            self.found[i].most = self.found[i].bound \
+                - self.gas_units(&self.found[i], cheapest) * self.gas_price
         while True:
             at = self.next_candidate()
             if at == self.n_found:
@@ -386,8 +390,7 @@ cdef class Search(Graph):
             floor = self.plan_net[self.poorest_plan()]
         while i < self.n_found:
             c = &self.found[i]
-            most = ESTIMATE_SLACK * c.estimate - self.gas_units(
-                c, <uint32_t>FUNDING_FLASH_SWAP) * self.gas_price
+            most = c.most
             taken = 0.0
             shares = False
             for j in range(self.n_plans):

@@ -3,6 +3,7 @@
 Reads counters and records; changes nothing and is never called from the hot path.
 """
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ def percentile(values: list[int], share: float) -> float:
     if not values:
         return 0.0
     ordered = sorted(values)
-    return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))])
+    return float(ordered[max(0, math.ceil(share * len(ordered)) - 1)])
 
 
 def latency_us(engine: "Engine") -> dict[str, float]:

@@ -74,13 +74,17 @@ def engine_config(
     url: str = "",
     executor: str = "",
     head_timeout_s: float = 60.0,
+    request_timeout_s: float = 10.0,
     **sections: Any,
 ) -> settings.Config:
     """A config in mode live for the pools of some factories among some tokens."""
     record = stage.market
     config = settings.Config(
         node=settings.Node(
-            url=url or stage.node.ws_url, chain_id=record.chain_id, head_timeout_s=head_timeout_s
+            url=url or stage.node.ws_url,
+            chain_id=record.chain_id,
+            head_timeout_s=head_timeout_s,
+            request_timeout_s=request_timeout_s,
         ),
         executor=settings.Executor(address=executor or stage.executor()),
         market=settings.Market(
@@ -122,11 +126,23 @@ async def running(
     finally:
         engine.stop()
         await task
+        # A snapshot does not cover what waits to be mined.
+        stage.node.rpc("anvil_dropAllTransactions")
 
 
 def ready(engine: Engine) -> bool:
     """Whether it would send a plan now."""
     return engine.core.live and not engine.core.paused
+
+
+async def settle(engine: Engine, stage: Stage) -> None:
+    """Mines until everything sent is booked, and what landed sets off nothing more."""
+    sent = -1
+    while sent != engine.core.n_sent:
+        sent = engine.core.n_sent
+        await until(lambda: not engine.core.trades(), stage)
+        for _ in range(2):
+            await seen(engine, stage)
 
 
 # ---- moving prices ----

@@ -16,6 +16,7 @@ from tests.chain.engine_stage import (
     pool_of,
     running,
     seen,
+    settle,
     submit_swap,
     until,
 )
@@ -28,16 +29,6 @@ __all__ = ["stage", "theatre"]  # fixtures
 PAIR = ("WETH", "USDC")
 GAP_USD = 200_000
 """Opens a gap of some percent between two pools of the pair."""
-
-
-async def settle(engine: Engine, stage: Stage) -> None:
-    """Mines until everything sent is booked, and what landed sets off nothing more."""
-    sent = -1
-    while sent != engine.core.n_sent:
-        sent = engine.core.n_sent
-        await until(lambda: not engine.core.trades(), stage)
-        for _ in range(2):
-            await seen(engine, stage)
 
 
 def funds(stage: Stage, executor: str) -> dict[str, int]:

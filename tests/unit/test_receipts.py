@@ -1,4 +1,4 @@
-"""What a receipt says a trade earned."""
+"""What a receipt says: net token changes of one account, and the verdict on a prediction."""
 
 from typing import Any
 
@@ -6,36 +6,49 @@ import pytest
 
 from mevfast.execution.receipts import TRANSFER, balance_changes, verdict
 
-US, POOL, OTHER = (f"0x{i:040x}" for i in (1, 2, 3))
-WETH, USDC = (f"0x{i:040x}" for i in (0xA, 0xB))
+US = "0x" + "aB" * 20
+POOL = "0x" + "11" * 20
+WETH, USDC = "0x" + "Ee" * 20, "0x" + "dd" * 20
 
 
-def transfer(token: str, sender: str, receiver: str, amount: int, **changed: Any) -> dict[str, Any]:
-    topics = [TRANSFER, *(f"0x{party[2:]:0>64}" for party in (sender, receiver))]
-    return {"address": token, "topics": topics, "data": f"0x{amount:064x}"} | changed
+def word(address: str) -> str:
+    return "0x" + "00" * 12 + address[2:].lower()
 
 
-def test_what_came_less_what_went() -> None:
+def transfer(token: str, sender: str, receiver: str, amount: int) -> dict[str, Any]:
+    topics = [TRANSFER, word(sender), word(receiver)]
+    return {"address": token, "topics": topics, "data": f"0x{amount:064x}"}
+
+
+def test_what_comes_and_goes_is_netted_by_token() -> None:
     logs = [
-        transfer(WETH, US, POOL, 100),
+        transfer(WETH, POOL, US, 2**255),
         transfer(USDC, POOL, US, 7),
-        transfer(USDC, US, OTHER, 7),
-        transfer(WETH, OTHER, US.upper().replace("0X", "0x"), 103),
-        transfer(WETH, POOL, OTHER, 50),
+        transfer(USDC, US, POOL, 7),
+        transfer(WETH, US, POOL, 2**255 - 5),
+        transfer(USDC, POOL, WETH, 1000),  # between others
     ]
-    assert balance_changes(logs, US) == {WETH: 3}
+    assert balance_changes(logs, US) == {WETH.lower(): 5}
+    assert balance_changes(logs, POOL) == {WETH.lower(): -5, USDC.lower(): -1000}
+
+
+def test_a_transfer_to_oneself_changes_nothing() -> None:
+    assert balance_changes([transfer(WETH, US, US, 3)], US) == {}
+
+
+def test_only_transfers_of_erc20_count() -> None:
+    approval = transfer(WETH, POOL, US, 3)
+    approval["topics"][0] = "0x" + "8c" * 32
+    nft = transfer(WETH, POOL, US, 3)
+    nft["topics"].append("0x" + "00" * 32)  # ERC-721 indexes the token id
+    anonymous = {"address": WETH, "topics": [], "data": "0x"}
+    assert balance_changes([approval, nft, anonymous], US) == {}
 
 
 @pytest.mark.parametrize("data", ["0x", "0x" + "00" * 64])
 def test_an_event_that_only_looks_like_a_transfer_is_none(data: str) -> None:
-    logs = [transfer(USDC, POOL, US, 1, data=data), transfer(WETH, POOL, US, 2)]
-    assert balance_changes(logs, US) == {WETH: 2}
-
-
-def test_a_token_by_number_is_no_amount() -> None:
-    log = transfer(USDC, POOL, US, 0)
-    log["topics"].append(f"0x{1:064x}")  # ERC-721
-    assert balance_changes([log], US) == {}
+    odd = transfer(USDC, POOL, US, 1) | {"data": data}
+    assert balance_changes([odd, transfer(WETH, POOL, US, 2)], US) == {WETH.lower(): 2}
 
 
 @pytest.mark.parametrize(
@@ -43,9 +56,11 @@ def test_a_token_by_number_is_no_amount() -> None:
     [
         (5, 5, 5, "exact"),
         (5, None, 5, "exact"),
+        (5, 4, 5, "exact"),
         (5, 4, 4, "explained"),
-        (5, 5, 4, "unexplained"),
+        (5, 4, 3, "unexplained"),
         (5, None, 4, "unexplained"),
+        (5, 5, 6, "unexplained"),  # more than predicted is as wrong as less
     ],
 )
 def test_verdict(predicted: int, explained: int | None, realised: int, outcome: str) -> None:
