@@ -418,6 +418,12 @@ cdef class Table:
             free(events)
         return changed
 
+    def mark_stale(self, uint32_t slot):
+        """Keeps a pool from being traded until `put` replaces its state."""
+        if slot >= self.t.n_slots:
+            raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
+        table_flag(&self.t, slot, <uint8_t>SLOT_STALE)
+
     @property
     def ticks_used(self):
         """Ticks of the arena that chunks were ever cut from; freed chunks among them are reused."""

@@ -354,11 +354,12 @@ cdef class Core:
         self.live = True
         # What was observed before has no state to be compared with.
         self.audit.n_queued = 0
+        # Not the larger of both: a log that claimed a later block would hold back every decision.
+        self.logs_block = block
         for i in range(self.n_buffer):
             if self.live and self.buffer[i].block_number > block:
                 self.apply(&self.buffer[i])
         self.n_buffer = 0
-        self.logs_block = max(self.logs_block, block)
         self.fresh = True
         return self.live
 

@@ -42,6 +42,7 @@ cdef struct token_pair:
     uint32_t first[2]             # the best slot
     double best[2]                # its log price, minus infinity where there is none
     double second[2]              # and the next one's
+    double per_base               # other tokens for one base token in the deepest pool; 0: none
 
 cdef struct token_node:
     uint32_t n, cap
@@ -98,6 +99,7 @@ cdef class Graph:
     cdef void sort_in(self, uint32_t *slots, uint32_t n, uint32_t slot,
                       uint32_t token_in) noexcept nogil
     cdef void note_best(self, token_pair *p) noexcept nogil
+    cdef void note_rate(self, token_pair *p) noexcept nogil
     cdef void refresh(self, uint32_t slot) noexcept nogil
     cdef void begin(self) noexcept nogil
     cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil

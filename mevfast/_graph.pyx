@@ -236,6 +236,23 @@ cdef class Graph:
             p.first[way] = slots[0]
             p.best[way] = self.price_of(slots[0], p.b if way else p.a)
             p.second[way] = self.price_of(slots[1], p.b if way else p.a) if p.n > 1 else -INFINITY
+        if p.a == self.base_token or p.b == self.base_token:
+            self.note_rate(p)
+
+    cdef void note_rate(self, token_pair *p) noexcept nogil:
+        """What one base token buys in the deepest pool: the best price is that of some forgotten
+        pool with next to nothing in it."""
+        cdef double deepest = 0.0, held
+        cdef uint32_t i, slot
+        cdef bint zero
+        p.per_base = 0.0
+        for i in range(p.n):
+            slot = p.forward[i]
+            zero = self.table.t.slots[slot].body.token0 == self.base_token
+            held = self.depth[slot].reserve0 if zero else self.depth[slot].reserve1
+            if held > deepest and self.log_price[zero][slot] > -INFINITY:
+                deepest = held
+                p.per_base = exp(self.log_price[zero][slot])
 
     cdef void refresh(self, uint32_t slot) noexcept nogil:
         """Takes a pool's new prices over: to be called after its slot changed.
@@ -288,16 +305,12 @@ cdef class Graph:
         return p.second[way] if p.first[way] == slot else p.best[way]
 
     cdef double price_in_base(self, uint32_t token) noexcept nogil:
-        """Units of `token` for one of the base token, through its best direct pool; 0: none."""
+        """Units of `token` for one of the base token, in their deepest direct pool; 0: none."""
         cdef uint32_t base = self.base_token, pair
-        cdef double price
         if token == base:
             return 1.0
         pair = self.find_pair(min(token, base), max(token, base))
-        if pair == NO_PAIR:
-            return 0.0
-        price = self.best_other(pair, base, 0xffffffff)
-        return exp(price) if price > -INFINITY else 0.0
+        return 0.0 if pair == NO_PAIR else self.pairs[pair].per_base
 
     cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil:
         """Finds every cycle of 2 to max_hops swaps through any of n pools that gains at the

@@ -43,6 +43,16 @@ def _address(text: str) -> bytes:
     return bytes.fromhex(text[2:])
 
 
+def _quantity(answer: Any, method: str) -> int:
+    try:
+        return int(answer, 16)
+    except (TypeError, ValueError):
+        raise NodeError(
+            f"{method}: expected a number in hex, node answered {answer!r:.80}; "
+            "check that this is an EVM node"
+        ) from None
+
+
 class Engine:
     """One engine on one node.
 
@@ -163,8 +173,11 @@ class Engine:
             await rpc.subscribe("logs", {"topics": [market.TOPICS]})
             self._head_at = time.monotonic()
             housekeeping = asyncio.create_task(self._housekeeping(rpc))
+            housekeeping.add_done_callback(lambda _: self._moved.set())
             try:
                 while True:
+                    if housekeeping.done():
+                        housekeeping.result()  # nothing is sent without the risk gate
                     # Behind a gap nothing is mined: first all of it must have expired.
                     if not (self.core.live or (self._nonce_gap and self.core.trades())):
                         await self._load(rpc)
@@ -226,6 +239,8 @@ class Engine:
                 "market.factory: expected pools, the factories' logs name none that has a price; "
                 "check the factories' addresses and from_block"
             )
+        for slot in range(len(self.table)):
+            self.table.mark_stale(slot)  # what this load leaves out has missed events
         for load in loads:
             pool = load.pool
             slot = self.table.put(
@@ -235,7 +250,7 @@ class Engine:
         await self._refresh(rpc)
         if not self.core.trades():
             count = await rpc.request("eth_getTransactionCount", [self.account, "latest"])
-            self.core.set_nonce(int(count, 16))
+            self.core.set_nonce(_quantity(count, "eth_getTransactionCount"))
             self._nonce_gap = False
         if self._doubted or not self.core.end_load(block):
             return  # something that came meanwhile contradicts the load: again
@@ -273,7 +288,7 @@ class Engine:
                 aave_rounds_up=terms.aave_rounds_up,
             )
         balance = await rpc.request("eth_getBalance", [self.account, "latest"])
-        self.risk.balance_wei = int(balance, 16)
+        self.risk.balance_wei = _quantity(balance, "eth_getBalance")
 
     async def _housekeeping(self, rpc: Rpc) -> None:
         """The risk gate, four times a second; terms and balance once a minute."""
@@ -363,6 +378,8 @@ class Engine:
                 self._doubt("a transaction was never mined, nonces are in doubt")
         except (NodeError, RpcError) as error:
             logger.warning("no receipt for 0x%s yet: %s", trade["tx"].hex(), error)
+        except (KeyError, TypeError, ValueError) as error:
+            logger.warning("receipt of 0x%s not understood: %r", trade["tx"].hex(), error)
         finally:
             self._asking.discard(trade["nonce"])
 
@@ -397,6 +414,7 @@ class Engine:
         trade = current.get(trade["nonce"], trade)
         gas_used = int(receipt["gasUsed"], 16)
         gas_wei = gas_used * int(receipt["effectiveGasPrice"], 16)
+        block = int(receipt["blockNumber"], 16)
         if int(receipt["status"], 16) == 0:
             record = self._record(trade, "reverted")
             self.risk.reverted(gas_wei)
@@ -415,7 +433,7 @@ class Engine:
                     "trade %s: predicted %d, recomputed %s, realised %d: unexplained",
                     record.tx, record.predicted, record.explained, realised,
                 )  # fmt: skip
-        record.block = int(receipt["blockNumber"], 16)
+        record.block = block
         record.gas_used, record.gas_wei = gas_used, gas_wei
         self.core.resolve(trade["nonce"])
 

@@ -29,7 +29,12 @@ class NodeError(MevfastError):
 
 
 class RpcError(MevfastError):
-    """The node answered a request with an error object; carries `code` and `data`."""
+    """The node answered a request with an error object; carries `code` and `data`.
+
+    Its exit code is NodeError's: a node that is busy now may answer later.
+    """
+
+    exit_code = NodeError.exit_code
 
     def __init__(self, method: str, code: int, message: str, data: object = None) -> None:
         super().__init__(f"{method}: node answered error {code}: {message}")

@@ -16,7 +16,8 @@ def balance_changes(logs: Sequence[Mapping[str, Any]], account: str) -> dict[str
     changes: dict[str, int] = {}
     for log in logs:
         topics = log["topics"]
-        if len(topics) != 3 or topics[0] != TRANSFER:
+        # A word of data, or it is some contract's own event under the same name.
+        if len(topics) != 3 or topics[0] != TRANSFER or len(log["data"]) != 66:
             continue
         sender, receiver = ("0x" + topic[26:].lower() for topic in topics[1:])
         value = int(log["data"], 16)

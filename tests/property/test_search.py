@@ -180,6 +180,21 @@ def test_profit_elsewhere_is_counted_in_the_base_token() -> None:
     assert plan["net"] == pytest.approx(plan["profit"] * 1000, rel=0.01)
 
 
+def test_a_forgotten_pool_with_an_absurd_price_does_not_price_a_token() -> None:
+    pools = [
+        market.v2_pool((0, 1), 2000.0, 1e24, 3000),
+        market.v2_pool((1, 2), 1.0, 1e24, 3000),
+        market.v2_pool((1, 2), 1.05, 1e24, 500),
+    ]
+    (plain,) = search_of(pools, (1,)).find()
+    dust = {"kind": "uniswap_v2", "tokens": (0, 1), "reserve0": 1000, "reserve1": 10**18,
+            "fee_pips": 3000}  # fmt: skip
+    plans = search_of([*pools, dust], (1,)).find()
+    (with_dust,) = (plan for plan in plans if len(plan["hops"]) == len(plain["hops"])
+                    and plan["hops"][0]["pool"] == plain["hops"][0]["pool"])  # fmt: skip
+    assert with_dust["net"] == plain["net"]
+
+
 def test_a_start_without_a_price_in_base_is_dropped_by_name() -> None:
     pools = [market.v2_pool((1, 2), 3.0, 1e21, 3000), market.v2_pool((1, 2), 3.3, 1e21, 3000)]
     search = search_of(pools, (1,))

@@ -425,3 +425,15 @@ def test_any_run_of_events_leaves_what_the_model_holds(
         assert state_of(table, slots[0]) == model.v3()
         assert state_of(table, slots[1]) == model.v2
     assert table.stale() == []
+
+
+def test_a_pool_marked_stale_stays_so_until_it_is_put_again() -> None:
+    table = Table(4)
+    slot = put(table, V2)
+    table.mark_stale(slot)
+    assert table.apply(frames.v2_sync(POOL, 5, 6, block=101)) == ("changed", slot)
+    assert table.stale() == [POOL]
+    put(table, V2, block=102)
+    assert table.stale() == []
+    with pytest.raises(IndexError, match="slot 1"):
+        table.mark_stale(1)

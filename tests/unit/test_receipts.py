@@ -45,6 +45,12 @@ def test_only_transfers_of_erc20_count() -> None:
     assert balance_changes([approval, nft, anonymous], US) == {}
 
 
+@pytest.mark.parametrize("data", ["0x", "0x" + "00" * 64])
+def test_an_event_that_only_looks_like_a_transfer_is_none(data: str) -> None:
+    odd = transfer(USDC, POOL, US, 1) | {"data": data}
+    assert balance_changes([odd, transfer(WETH, POOL, US, 2)], US) == {WETH.lower(): 2}
+
+
 @pytest.mark.parametrize(
     ("predicted", "explained", "realised", "outcome"),
     [
