@@ -8,8 +8,6 @@ from mevfast._cache import Table
 from mevfast._search import Search
 from mevfast._tx import Signer
 
-HOT_REQUESTS: int
-
 class Core:
     send: Callable[[memoryview], object]
     after: Callable[[], object]
@@ -28,6 +26,7 @@ class Core:
         max_fee_percent: int = 200,
         priority_fee: int = 0,
         gas_limit_percent: int = 150,
+        first_request: int = ...,
     ) -> None: ...
     @property
     def table(self) -> Table: ...

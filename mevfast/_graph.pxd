@@ -58,6 +58,8 @@ cdef struct candidate:
     hop_edge hop[MAX_HOPS]        # the first one takes the start token
     double log_gain               # sum of the log marginal prices, fees taken off
     double estimate               # profit by the closed form, base token wei; orders the work
+    double bound                  # what it cannot exceed; infinity where nothing is known
+    double most                   # the same net of the least gas, while solving
 
 cdef uint32_t NO_PAIR
 
@@ -76,6 +78,7 @@ cdef class Graph:
     cdef double min_log_gain      # the margin of the screen
     cdef double *log_price[2]     # by slot: [zero_for_one], minus infinity where there is none
     cdef virtual_pool *depth      # by slot: what the estimate is made from
+    cdef virtual_pool *deepest    # by slot: what the bound is made from
     cdef uint8_t *known           # by slot: the pool is in the graph
     cdef uint8_t *in_flight       # by slot: transactions of ours under way on it
     cdef uint16_t *bloom_bits     # by slot: three bit numbers of its address
@@ -102,6 +105,7 @@ cdef class Graph:
     cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil
     cdef double price_in_base(self, uint32_t token) noexcept nogil
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil
+    cdef void scan_four(self, uint32_t slot, uint32_t x, uint32_t y, double gain) noexcept nogil
     cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
                      uint32_t n, double gain) noexcept nogil
     cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil

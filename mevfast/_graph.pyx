@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from mevfast._cache cimport SLOT_QUARANTINED, SLOT_STALE, Table, slot_body, table_view
 from mevfast._pool cimport pool_marginal_price
-from mevfast._size cimport closed_form, virtual_of, virtual_pool
+from mevfast._size cimport NEAR_LOG, closed_form, virtual_of, virtual_pool
 from mevfast.types cimport pool_state
 
 cdef uint32_t NO_PAIR = 0xffffffff
@@ -24,6 +24,8 @@ DROP_NAMES = (
     "incomplete_block", "refused_quote", "unprofitable", "no_price", "no_funding",
     "below_minimum", "shares_pool", "plan_limit", "risk", "shadow",
 )
+
+cdef double BOUND_ERROR = 1e-9       # of the doubles it is computed in, generously
 
 cdef extern from "keccak.h" nogil:
     void keccak256(uint8_t *out, const uint8_t *data, size_t n) noexcept
@@ -53,6 +55,7 @@ cdef class Graph:
         self.log_price[0] = <double *>calloc(table.t.capacity, sizeof(double))
         self.log_price[1] = <double *>calloc(table.t.capacity, sizeof(double))
         self.depth = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
+        self.deepest = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
         self.known = <uint8_t *>calloc(table.t.capacity, 1)
         self.scanned = <uint8_t *>calloc(table.t.capacity, 1)
         self.in_flight = <uint8_t *>calloc(table.t.capacity, 1)
@@ -60,7 +63,7 @@ cdef class Graph:
         self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
         if (self.pair_index == NULL or self.log_price[0] == NULL or self.log_price[1] == NULL
                 or self.known == NULL or self.in_flight == NULL
-                or self.bloom_bits == NULL or self.depth == NULL or self.scanned == NULL
+                or self.bloom_bits == NULL or self.depth == NULL or self.deepest == NULL or self.scanned == NULL
                 or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
         memset(self.pair_index, 0xff, size * sizeof(uint32_t))
@@ -86,6 +89,7 @@ cdef class Graph:
         free(self.log_price[0])
         free(self.log_price[1])
         free(self.depth)
+        free(self.deepest)
         free(self.known)
         free(self.scanned)
         free(self.in_flight)
@@ -249,7 +253,7 @@ cdef class Graph:
         for way in range(2):
             price = pool_marginal_price(&state, way)
             self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
-        virtual_of(&state, &self.depth[slot])
+        virtual_of(&state, &self.depth[slot], &self.deepest[slot])
         pair = &self.pairs[self.find_pair(a, b)]
         self.sort_in(pair.forward, pair.n, slot, a)
         self.sort_in(pair.backward, pair.n, slot, b)
@@ -313,11 +317,11 @@ cdef class Graph:
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil:
         """Cycles whose first swap is x -> y in `slot`; the other swaps lead from y back to x."""
         cdef uint32_t path[3]         # pairs after the first swap
-        cdef uint32_t pair, i, j, z, u, last
-        cdef token_node *other
+        cdef uint32_t pair, i, a, far_end
+        cdef token_node *near
         cdef token_node *from_y = &self.nodes[y]
         cdef token_node *to_x = &self.nodes[x]
-        cdef double gain = self.price_of(slot, x), leg
+        cdef double gain = self.price_of(slot, x)
         if gain == -INFINITY:
             return
         path[0] = self.find_pair(min(x, y), max(x, y))
@@ -325,37 +329,57 @@ cdef class Graph:
             self.expand(slot, x, y, path, 1, gain)
         if self.max_hops < 3:
             return
-        for i in range(from_y.n):
-            z = from_y.edges[i].token
-            if z == x:
+        # Common neighbours of two tokens: walk the shorter list, look up the other pair.
+        near, far_end = (from_y, x) if from_y.n <= to_x.n else (to_x, y)
+        for i in range(near.n):
+            a = near.edges[i].token
+            if a == far_end:
                 continue
-            leg = gain + self.best_other(from_y.edges[i].pair, y, slot)
+            pair = self.find_pair(min(a, far_end), max(a, far_end))
+            if pair == NO_PAIR:
+                continue
+            path[0], path[1] = near.edges[i].pair, pair
+            if far_end == y:
+                path[0], path[1] = path[1], path[0]
+            if gain + self.best_other(path[0], y, slot) + self.best_other(path[1], a, slot) > 0.0:
+                self.expand(slot, x, y, path, 2, gain)
+        if self.max_hops == 4:
+            self.scan_four(slot, x, y, gain)
+
+    cdef void scan_four(self, uint32_t slot, uint32_t x, uint32_t y, double gain) noexcept nogil:
+        """The cycles x -> y -> z -> u -> x: from the end with fewer neighbours inwards."""
+        cdef uint32_t path[3]
+        cdef uint32_t i, j, a, b, pair, far_end
+        cdef bint forward = self.nodes[y].n <= self.nodes[x].n
+        cdef token_node *near = &self.nodes[y if forward else x]
+        cdef token_node *walked
+        cdef uint32_t looked_up
+        cdef double leg
+        far_end = x if forward else y
+        for i in range(near.n):
+            a = near.edges[i].token
+            if a == far_end:
+                continue
+            path[0 if forward else 2] = near.edges[i].pair
+            leg = gain + self.best_other(near.edges[i].pair, y if forward else a, slot)
             if leg == -INFINITY:
                 continue
-            path[0] = from_y.edges[i].pair
-            pair = self.find_pair(min(z, x), max(z, x))
-            if pair != NO_PAIR and leg + self.best_other(pair, z, slot) > 0.0:
-                path[1] = pair
-                self.expand(slot, x, y, path, 2, gain)
-            if self.max_hops < 4:
-                continue
-            # u is a neighbour of both z and x: walk the shorter list, look up the other pair.
-            if self.nodes[z].n < to_x.n:
-                other, last = &self.nodes[z], x
+            if self.nodes[a].n < self.nodes[far_end].n:
+                walked, looked_up = &self.nodes[a], far_end
             else:
-                other, last = to_x, z
-            for j in range(other.n):
-                u = other.edges[j].token
-                if u == x or u == y or u == z:
+                walked, looked_up = &self.nodes[far_end], a
+            for j in range(walked.n):
+                b = walked.edges[j].token
+                if b == x or b == y or b == a:
                     continue
-                pair = self.find_pair(min(last, u), max(last, u))
+                pair = self.find_pair(min(looked_up, b), max(looked_up, b))
                 if pair == NO_PAIR:
                     continue
-                path[1], path[2] = other.edges[j].pair, pair
-                if last == z:
-                    path[1], path[2] = path[2], path[1]
-                if (leg + self.best_other(path[1], z, slot)
-                        + self.best_other(path[2], u, slot)) > 0.0:
+                path[1] = walked.edges[j].pair if looked_up == far_end else pair
+                path[2 if forward else 0] = pair if looked_up == far_end else walked.edges[j].pair
+                if (leg + self.best_other(path[1], a if forward else b, slot)
+                        + self.best_other(path[2 if forward else 0], b if forward else y,
+                                          slot)) > 0.0:
                     self.expand(slot, x, y, path, 3, gain)
 
     cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
@@ -407,6 +431,7 @@ cdef class Graph:
         cdef uint32_t start = n, i, j
         cdef int32_t rank = 0, best = 0x7fffffff
         cdef virtual_pool pools[MAX_HOPS]
+        cdef virtual_pool deepest[MAX_HOPS]
         cdef uint8_t ways[MAX_HOPS]
         cdef double rate
         cdef candidate *c
@@ -445,6 +470,13 @@ cdef class Graph:
                     self.table.t.slots[c.hop[i].slot].body.token0 == c.hop[i].token_in)
                 ways[i] = c.hop[i].zero_for_one
                 pools[i] = self.depth[c.hop[i].slot]
-            closed_form(pools, ways, n, 1.0, &c.estimate)
+                deepest[i] = self.deepest[c.hop[i].slot]
+            # Without a price the candidate is kept, to be dropped by name.
             rate = self.price_in_base(c.hop[0].token_in)
-            c.estimate = c.estimate / rate if rate > 0.0 else INFINITY  # to be dropped by name
+            closed_form(pools, ways, n, 1.0, &c.estimate)
+            c.estimate = c.estimate / rate if rate > 0.0 else 0.0
+            # No pool's marginal price moves by more than what the whole cycle gains.
+            c.bound = INFINITY
+            if gain < NEAR_LOG and rate > 0.0:
+                closed_form(deepest, ways, n, 1.0, &c.bound)
+                c.bound *= (1.0 + BOUND_ERROR) / rate

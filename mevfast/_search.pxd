@@ -1,6 +1,6 @@
 """The search's C face."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from mevfast._graph cimport Graph, candidate
 from mevfast._size cimport lender_fee, sized_cycle
@@ -37,6 +37,7 @@ cdef class Search(Graph):
     cdef swap_plan plans[MAX_PLANS]
     cdef double plan_net[MAX_PLANS]         # base token wei after gas
     cdef uint32_t n_plans
+    cdef uint16_t *plans_on       # by slot: a bit for each plan that uses the pool, while solving
     cdef double min_net           # settings.min_profit
     cdef swap_plan scratch
     cdef readonly uint64_t n_quotes
@@ -55,6 +56,7 @@ cdef class Search(Graph):
     cdef void forget(self, uint32_t at) noexcept nogil
     cdef uint32_t next_candidate(self) noexcept nogil
     cdef int take(self, double net) noexcept nogil
+    cdef void mark(self, bint on) noexcept nogil
     cdef uint32_t poorest_plan(self) noexcept nogil
     cdef void sort_plans(self) noexcept nogil
     cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil

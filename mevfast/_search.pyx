@@ -6,8 +6,8 @@ returned together share no pool. Same table, same calls: same plans in the same 
 """
 
 from libc.math cimport INFINITY, exp, fmin
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from mevfast._cache cimport slot_body, table_view
@@ -59,10 +59,6 @@ cdef uint32_t[4] FUNDING_ORDER = [
     <uint32_t>FUNDING_FLASH_SWAP, <uint32_t>FUNDING_OWN, <uint32_t>FUNDING_BALANCER,
     <uint32_t>FUNDING_AAVE]
 
-# How far the closed form may fall short of the exact profit where a V3 pool leaves its range
-# into deeper liquidity. On the embedded market 999 of 1,000 cycles stay below 1.2.
-cdef double ESTIMATE_SLACK = 1.5
-
 cdef uint64_t ONE_ETHER = 1000000000000000000
 
 FUNDING_NAMES = ("own", "flash_swap", "balancer", "aave")
@@ -72,6 +68,9 @@ cdef class Search(Graph):
     """The graph with prices on top: what a cycle nets, and which plans to send."""
 
     def __cinit__(self, *args):
+        self.plans_on = <uint16_t *>calloc(self.table.t.capacity, sizeof(uint16_t))
+        if self.plans_on == NULL:
+            raise MemoryError(f"search over {self.table.t.capacity} pools")
         memset(&self.settings, 0, sizeof(search_settings))
         self.settings.max_sized = 64
         self.settings.max_plans = 4
@@ -79,6 +78,7 @@ cdef class Search(Graph):
 
     def __dealloc__(self):
         free(self.lenders)
+        free(self.plans_on)
 
     cdef lender_terms *lender(self, uint32_t token) except NULL:
         """The terms for a token id; nothing to be had until `lend` says otherwise."""
@@ -310,14 +310,22 @@ cdef class Search(Graph):
         """Sizes what `collect` found since `begin`; returns how many plans it made of it.
 
         `gas_price` in wei. plans[0..n) share no pool, best net profit first; every other
-        candidate is counted under a drop reason. Candidates are taken by their estimate; one that
-        could not beat what is there even at ESTIMATE_SLACK times its estimate is not sized.
+        candidate is counted under a drop reason. Candidates are taken by their estimate; one whose
+        bound does not beat what is there is not sized.
         """
-        cdef uint32_t i, at, sized = 0
+        cdef uint32_t i, at, sized = 0, cheapest = 0
         cdef double net
         cdef int why
         self.gas_price = <double>gas_price
         self.n_plans = 0
+        for i in range(N_FUNDINGS):
+            if self.settings.allowed[i] and (
+                    not self.settings.allowed[cheapest]
+                    or self.settings.gas_funding[i] < self.settings.gas_funding[cheapest]):
+                cheapest = i
+        for i in range(self.n_found):
+            self.found[i].most = self.found[i].bound \
+                - self.gas_units(&self.found[i], cheapest) * self.gas_price
         while True:
             at = self.next_candidate()
             if at == self.n_found:
@@ -330,11 +338,14 @@ cdef class Search(Graph):
             self.forget(at)
             if why < 0:
                 self.scratch.deadline = deadline
+                self.mark(False)
                 why = self.take(net)
+                self.mark(True)
             if why >= 0:
                 self.drops[why] += 1
         for i in range(self.n_plans):
             self.finish(&self.plans[i], &self.plan_net[i])
+        self.mark(False)
         self.sort_plans()
         for i in range(self.n_plans):
             memcpy(self.plans[i].token, self.token_bytes + 20 * self.plans[i].hop[0].token_in, 20)
@@ -381,26 +392,27 @@ cdef class Search(Graph):
         cdef uint32_t i = 0, best = 0, j
         cdef candidate *c
         cdef double most, taken, floor = -INFINITY
-        cdef bint shares
+        cdef uint32_t shared
         if self.n_plans == self.settings.max_plans:
             floor = self.plan_net[self.poorest_plan()]
         while i < self.n_found:
             c = &self.found[i]
-            most = ESTIMATE_SLACK * c.estimate - self.gas_units(
-                c, <uint32_t>FUNDING_FLASH_SWAP) * self.gas_price
+            most = c.most
+            shared = 0
+            for j in range(c.n_hops):
+                shared |= self.plans_on[c.hop[j].slot]
             taken = 0.0
-            shares = False
-            for j in range(self.n_plans):
-                if uses_pool(&self.plans[j], c):
-                    shares = True
-                    taken += self.plan_net[j]
+            if shared:
+                for j in range(self.n_plans):
+                    if shared >> j & 1:
+                        taken += self.plan_net[j]
             if most < self.min_net:
                 self.drops[<int>DROP_BELOW_MINIMUM] += 1
                 self.forget(i)
-            elif shares and most <= taken:
+            elif shared and most <= taken:
                 self.drops[<int>DROP_SHARES_POOL] += 1
                 self.forget(i)
-            elif not shares and most <= floor:
+            elif not shared and most <= floor:
                 self.drops[<int>DROP_PLAN_LIMIT] += 1
                 self.forget(i)
             else:
@@ -439,6 +451,13 @@ cdef class Search(Graph):
         self.plan_net[kept] = net
         self.n_plans = kept + 1
         return -1
+
+    cdef void mark(self, bint on) noexcept nogil:
+        """Notes for each pool which plans use it, or forgets it again."""
+        cdef uint32_t i, j
+        for i in range(self.n_plans):
+            for j in range(self.plans[i].n_hops):
+                self.plans_on[self.plans[i].hop[j].slot] = <uint16_t>(1 << i) if on else 0
 
     cdef uint32_t poorest_plan(self) noexcept nogil:
         cdef uint32_t i, poorest = 0
@@ -481,15 +500,6 @@ cdef class Search(Graph):
         for i in range(plan.n_hops):
             units += self.settings.gas_hop[plan.hop[i].kind]
         return units
-
-
-cdef bint uses_pool(const swap_plan *plan, const candidate *c) noexcept nogil:
-    cdef uint32_t i, j
-    for i in range(plan.n_hops):
-        for j in range(c.n_hops):
-            if plan.hop[i].slot == c.hop[j].slot:
-                return True
-    return False
 
 
 cdef bint before(const candidate *a, const candidate *b) noexcept nogil:

@@ -29,7 +29,9 @@ cdef struct lender_fee:
 cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noexcept nogil
 cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
                      const u256 *amount_in, u256 *amounts, double *slope) noexcept nogil
-cdef void virtual_of(const pool_state *s, virtual_pool *v) noexcept nogil
+cdef double NEAR_LOG
+
+cdef void virtual_of(const pool_state *s, virtual_pool *now, virtual_pool *deepest) noexcept nogil
 cdef double closed_form(const virtual_pool *pools, const uint8_t *zero_for_one, uint32_t n,
                         double target, double *profit) noexcept nogil
 cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,

@@ -9,13 +9,14 @@ comparison of profits is an exact integer quote.
 """
 
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._pool cimport Pool, pool_marginal_price, pool_quote_exact
-from mevfast.types cimport POOL_UNISWAP_V2, QUOTE_OK, pool_quote, pool_state
+from mevfast.types cimport POOL_UNISWAP_V2, QUOTE_OK, pool_quote, pool_state, v3_state
 from mevfast.u256 cimport (
     U256_OK,
+    i128_to_double,
     u128_to_double,
     u256,
     u256_add,
@@ -39,6 +40,9 @@ cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
 cdef double FINE = 1e-11
+# How far the most liquidity of a V3 pool is looked for.
+cdef int32_t NEAR_TICKS = 1000
+cdef double NEAR_LOG = 0.0999                    # just within: 1,000 * ln(1.0001)
 cdef double TWO_96 = 79228162514264337593543950336.0
 
 
@@ -113,19 +117,49 @@ cdef int chain_need(const pool_state **pools, const uint8_t *zero_for_one, uint3
     return 0
 
 
-cdef void virtual_of(const pool_state *s, virtual_pool *v) noexcept nogil:
-    """The constant-product pool that a pool behaves as at its present price."""
-    cdef double price, liquidity
+cdef double most_liquidity(const v3_state *s) noexcept nogil:
+    """The most liquidity within NEAR_TICKS of the price, on both sides."""
+    cdef double liquidity = u128_to_double(s.liquidity), most = liquidity, here = liquidity
+    cdef uint32_t low = 0, high = s.n_ticks, middle, i
+    while low < high:
+        middle = (low + high) >> 1
+        if s.ticks[middle].tick <= s.tick:
+            low = middle + 1
+        else:
+            high = middle
+    for i in range(low, s.n_ticks):
+        if s.ticks[i].tick > s.tick + NEAR_TICKS:
+            break
+        here += i128_to_double(s.ticks[i].liquidity_net)
+        most = fmax(most, here)
+    here = liquidity
+    for i in range(low, 0, -1):
+        if s.ticks[i - 1].tick < s.tick - NEAR_TICKS:
+            break
+        here -= i128_to_double(s.ticks[i - 1].liquidity_net)
+        most = fmax(most, here)
+    return most
+
+
+cdef void virtual_of(const pool_state *s, virtual_pool *now, virtual_pool *deepest) noexcept nogil:
+    """The constant-product pool that a pool behaves as at its price, and one that pays at least
+    as much for any input which moves the price by less than NEAR_LOG.
+
+    For V2 they are the same. For V3 the second one has the most liquidity of any range near.
+    """
+    cdef double price
     if s.kind == POOL_UNISWAP_V2:
-        v.reserve0 = u128_to_double(s.v2.reserve0)
-        v.reserve1 = u128_to_double(s.v2.reserve1)
-        v.keep = 1.0 - s.v2.fee_pips * 1e-6
-    else:
-        price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
-        liquidity = u128_to_double(s.v3.liquidity)
-        v.reserve0 = liquidity / price if price > 0.0 else 0.0
-        v.reserve1 = liquidity * price
-        v.keep = 1.0 - s.v3.fee_pips * 1e-6
+        now.reserve0 = u128_to_double(s.v2.reserve0)
+        now.reserve1 = u128_to_double(s.v2.reserve1)
+        now.keep = 1.0 - s.v2.fee_pips * 1e-6
+        deepest[0] = now[0]
+        return
+    price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
+    now.keep = deepest.keep = 1.0 - s.v3.fee_pips * 1e-6
+    now.reserve1 = u128_to_double(s.v3.liquidity) * price
+    deepest.reserve1 = most_liquidity(&s.v3) * price
+    now.reserve0 = now.reserve1 / (price * price) if price > 0.0 else 0.0
+    deepest.reserve0 = deepest.reserve1 / (price * price) if price > 0.0 else 0.0
 
 
 cdef double closed_form(const virtual_pool *pools, const uint8_t *zero_for_one, uint32_t n,
@@ -271,6 +305,7 @@ cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n
     cdef double limit = u256_to_double(cap)
     cdef double x, g, g_start, slope, unused
     cdef virtual_pool stand_in[CYCLE_HOPS]
+    cdef virtual_pool deepest
     cdef bracket b
     cdef u256 amount
     cdef uint32_t step, served = 0
@@ -284,7 +319,7 @@ cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n
     x = start
     if x == 0.0:
         for step in range(n):
-            virtual_of(pools[step], &stand_in[step])
+            virtual_of(pools[step], &stand_in[step], &deepest)
         x = closed_form(stand_in, zero_for_one, n, target, &unused)
     for step in range(MAX_STEPS):
         x = fmin(fmax(x, 1.0), limit)

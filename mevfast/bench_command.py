@@ -24,7 +24,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Sheet
 
 from mevfast import __version__
-from mevfast._bench import Peers, Replay, blank_signer, clock_cost, time_call, time_decode
+from mevfast._bench import (
+    Peers,
+    Replay,
+    TimedCore,
+    blank_signer,
+    clock_cost,
+    time_call,
+    time_decode,
+)
 from mevfast._tx import Signer
 from mevfast.bench_stream import EXECUTOR, Stream, make_stream, read_stream
 from mevfast.errors import ConfigError
@@ -126,6 +134,7 @@ def measure(stream: Stream, seconds: float, run: Run, progress: Any = None) -> N
                 progress(time.monotonic() - started)
         passes, sent = passes + 1, sent + plain.n_sent
         cycles += plain.search.n_candidates
+        assert isinstance(timed, TimedCore)  # `timed=True` asked for it
         for name, values in timed.samples().items():
             run.samples[name + suffix] += values
     run.streams[stream.name] = {

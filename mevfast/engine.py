@@ -29,10 +29,9 @@ from mevfast.model import PoolRecord, Trade
 logger = logging.getLogger(__name__)
 
 # Gas by funding and hop kind, measured on the real contracts: contracts/gas.json, "fit".
-GAS_FUNDING = {"own": 10_100, "flash_swap": 16_000, "balancer": 48_000, "aave": 136_000}
-GAS_V2, GAS_V3 = 89_000, 91_000
+GAS_FUNDING = {"own": 7_000, "flash_swap": 13_000, "balancer": 45_000, "aave": 133_000}
+GAS_V2, GAS_V3 = 90_000, 91_000
 
-FIRST_HEAD_BLOCKS = 4
 REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)

@@ -33,6 +33,7 @@ cdef extern from "u256.h" nogil:
     i128 i128_make(int64_t hi, uint64_t lo) noexcept
     uint64_t i128_lo(i128 x) noexcept
     int64_t i128_hi(i128 x) noexcept
+    double i128_to_double(i128 x) noexcept
     int i128_sign(i128 x) noexcept
     i128 i128_neg(i128 x) noexcept
     int i128_add(i128 *r, i128 x, i128 delta) noexcept

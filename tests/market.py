@@ -92,7 +92,7 @@ def search_of(
     pools: Sequence[Pool], starts: Sequence[int] = (0,), order: Sequence[int] | None = None
 ) -> Search:
     """The market in a table and graph; pool i is at pool_address(i) whatever the order."""
-    table = Table(max(len(pools), 1), 1 << 14)
+    table = Table(len(pools) + 1, 1 << 14)
     search = Search(table, [token(start) for start in starts], token(0))
     for i in order if order is not None else range(len(pools)):
         pool = pools[i]

@@ -47,6 +47,7 @@ static inline i128 i128_make(int64_t hi, uint64_t lo)
 }
 static inline uint64_t i128_lo(i128 x) { return (uint64_t)x; }
 static inline int64_t i128_hi(i128 x) { return (int64_t)(x >> 64); }
+static inline double i128_to_double(i128 x) { return (double)x; }
 static inline int i128_sign(i128 x) { return (x > 0) - (x < 0); }
 /* r = -x, wrapping at the lowest value. */
 static inline i128 i128_neg(i128 x) { return (i128)(0 - (u128)x); }
