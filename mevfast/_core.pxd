@@ -50,7 +50,6 @@ cdef class Core:
     cdef readonly bint head_moved # a head came since `after` was last called
 
     cdef head_event head
-    cdef bint block_closed        # every log of the head's block has been applied
     cdef uint64_t logs_block      # block of the newest log applied
     cdef log_event *buffer
     cdef uint32_t n_buffer, cap_buffer

@@ -5,10 +5,9 @@ way. Makes no Python object for an event or a candidate, waits for nothing, and 
 own: the request goes through the `send` it was given. When anything contradicts the state held
 it stops deciding and says so; the cold half then loads again.
 
-A block is searched once all its logs are in. Nodes send head and logs of a block side by side in
-either order, and may split them over several reads. Logs before their head are complete with it.
-Logs after their head are complete for a pool that the head's logs bloom does not name, or that a
-log of the block has reached; cycles through other pools wait.
+A block is searched once its head and its logs are in. Nodes send them in any order, and may split
+them over several reads. A pool is settled if the head's logs bloom does not name it or a log of the
+block has reached it; cycles through other pools wait for the log, or for the next head.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -182,8 +181,6 @@ cdef class Core:
                       "a reorg, or heads were missed")
         self.head = h[0]
         self.head_moved = True
-        # Logs of a block stand together beside its head: those that came before it are all.
-        self.block_closed = self.logs_block == h.number
         self.fresh = True
         return 0
 
@@ -243,8 +240,8 @@ cdef class Core:
         """Searches every touched pool; returns how many plans search.plans holds."""
         cdef uint32_t i, waiting = <uint32_t>DROP_INCOMPLETE_BLOCK
         cdef uint64_t waited
-        # Before the first log of the head's block only its bloom says what is still to come.
-        cdef bint complete = self.block_closed or not self.head.has_bloom
+        # What is still to come only the head's bloom says; without one, what is there counts.
+        cdef bint complete = not self.head.has_bloom
         for i in range(MAX_PENDING):
             if self.pending[i].used and self.pending[i].landed:
                 self.release(&self.pending[i])
@@ -288,7 +285,7 @@ cdef class Core:
         cdef uint8_t *in_flight = self.search.in_flight
         cdef uint64_t *drops = self.search.drops
         if self.logs_block > self.head.number:
-            return 0  # its head is still to come, and closes the block
+            return 0  # its head is still to come, and says what else the block touched
         n = self.find_plans()
         for i in range(n):
             if self.paused or self.shadow or self.n_pending == MAX_PENDING:
@@ -299,7 +296,11 @@ cdef class Core:
                 raise RuntimeError("a plan could not be encoded or signed")
             # Taken before the call: a node on this machine may take the core away during it.
             ready = now_ns()
-            self.send(self.request_view[:length])
+            try:
+                self.send(self.request_view[:length])
+            except BaseException:
+                drops[<int>DROP_RISK] += n - i
+                raise
             while self.pending[k].used:
                 k += 1
             p = &self.pending[k]

@@ -152,7 +152,7 @@ async def _chain(rpc: Rpc, config: Config, address: str | None) -> AsyncIterator
         ("executor", _executor(rpc, config, address)),
         *((factory.name, _factory(rpc, factory)) for factory in market.factories),
         *(("token", _token(rpc, token)) for token in (*market.start_tokens,)),
-        *(("lender", _lender(rpc, source, flash)) for source in flash.order),
+        *(("lender", _lender(rpc, source, flash)) for source in flash.sources),
         ("gas money", _balance(rpc, config, address)),
     ]
     for what, check in checks:
@@ -223,7 +223,7 @@ async def _executor(rpc: Rpc, config: Config, address: str | None) -> _Found:
         ("aave", "aavePool()", config.flash.aave_pool),
     )
     for source, getter, wanted in lenders:
-        if source in config.flash.order:
+        if source in config.flash.sources:
             there = await _read_address(rpc, executor, getter)
             if there != wanted:
                 yield "FAIL", f"built for {source} at {there}, flash has {wanted}; deploy again"

@@ -336,17 +336,17 @@ FUNDING_SOURCES = ("flash_swap", "balancer", "aave", "own")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flash(_Section):
-    """Where the amount of the first hop comes from, in order of preference."""
+    """Where the amount of the first hop may come from; per trade the one that nets most is taken."""
 
-    order: Annotated[tuple[str, ...], _list_of(_one_of(*FUNDING_SOURCES), 1)] = ("flash_swap",)
+    sources: Annotated[tuple[str, ...], _list_of(_one_of(*FUNDING_SOURCES), 1)] = ("flash_swap",)
     balancer_vault: Annotated[str | None, _address] = None
     aave_pool: Annotated[str | None, _address] = None
 
     def _agree(self) -> None:
         for source, key in (("balancer", "balancer_vault"), ("aave", "aave_pool")):
-            if source in self.order and getattr(self, key) is None:
-                todo = f'add it, or remove "{source}" from flash.order'
-                expected = f'an address, because flash.order has "{source}"'
+            if source in self.sources and getattr(self, key) is None:
+                todo = f'add it, or remove "{source}" from flash.sources'
+                expected = f'an address, because flash.sources has "{source}"'
                 raise _error(key, expected, "missing", todo)
 
 
@@ -382,7 +382,6 @@ class Table(_Section):
     """The reserve table."""
 
     capacity: Annotated[int, _whole(16, 1_000_000)] = 4096
-    ttl_s: Annotated[float, _real(0, 3600)] = 45.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

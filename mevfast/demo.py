@@ -89,7 +89,7 @@ def demo_config(net: Devnet, executor: str) -> Config:
         ),
         search=Search(min_profit_wei=MIN_PROFIT_WEI),
         flash=Flash(
-            order=("flash_swap", "balancer", "aave", "own"),
+            sources=("flash_swap", "balancer", "aave", "own"),
             balancer_vault=market.balancer_vault,
             aave_pool=market.aave_pool,
         ),

@@ -74,7 +74,7 @@ class Engine:
         self.search.configure(
             max_hops=config.search.max_hops,
             min_log_gain=config.search.screen_margin,
-            fundings=config.flash.order,
+            fundings=config.flash.sources,
             min_profit=config.search.min_profit_wei,
             gas_v2=GAS_V2,
             gas_v3=GAS_V3,

@@ -98,6 +98,6 @@ async def _address(rpc: Rpc, to: str, signature: str, what: str) -> str:
     if not word:
         raise NodeError(
             f"flash.balancer_vault: expected a Balancer V2 {what} at {to}, {signature} gave "
-            "nothing; correct the address or take balancer out of flash.order"
+            "nothing; correct the address or take balancer out of flash.sources"
         )
     return f"0x{word:040x}"

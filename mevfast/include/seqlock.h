@@ -1,9 +1,10 @@
 /* Sequence lock: one writer, any number of readers, no lock and no torn read.
  *
  * H.-J. Boehm, "Can seqlocks get along with programming language memory
- * models?", MSPC 2012. The payload moves in relaxed atomic words, so that a
- * reader racing the writer has no data race in the sense of C11; the counter
- * tells it afterwards whether what it copied was whole.
+ * models?", MSPC 2012. What seq_store and seq_load move goes in relaxed atomic
+ * words, so that a reader racing the writer has no data race in the sense of
+ * C11; the counter tells it afterwards whether what it copied was whole. V3
+ * ticks, which the writer moves in place by memmove, rest on the counter alone.
  */
 #ifndef MEVFAST_SEQLOCK_H
 #define MEVFAST_SEQLOCK_H

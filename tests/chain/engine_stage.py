@@ -101,7 +101,7 @@ def engine_config(
         ),
         search=settings.Search(min_profit_wei=10**15),
         flash=settings.Flash(
-            order=("flash_swap",),
+            sources=("flash_swap",),
             balancer_vault=record.balancer_vault,
             aave_pool=record.aave_pool,
         ),

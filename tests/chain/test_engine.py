@@ -79,7 +79,7 @@ def test_each_way_to_fund_pays_what_was_predicted(
     async def play() -> None:
         record = stage.market
         flash = settings.Flash(
-            order=(funding,), balancer_vault=record.balancer_vault, aave_pool=record.aave_pool
+            sources=(funding,), balancer_vault=record.balancer_vault, aave_pool=record.aave_pool
         )
         config = engine_config(stage, executor=executor, factories=factories, flash=flash)
         async with running(stage, config) as engine:

@@ -63,7 +63,6 @@ def test_values_and_defaults_arrive(tmp_path: Path) -> None:
     assert config.search == Search(min_profit_wei=1000, max_hops=4)
     assert config.executor_address == WETH
     assert config.execution.mode == "shadow"
-    assert config.table.ttl_s == 45
 
 
 def test_addresses_are_given_back_with_their_checksum(tmp_path: Path) -> None:
@@ -106,11 +105,11 @@ REFUSALS = [
     ("[search]", "[search]\nscreen_margin = nan", ["search.screen_margin:", "was nan"]),
     ("= 1000", "= -1", ["search.min_profit_wei:", "wei", "was -1"]),
     ("= 1000", "= 0.001", ["search.min_profit_wei:", "wei, not ether"]),
-    ("[search]", '[flash]\norder = ["aave"]\n[search]', ["flash.aave_pool:", "missing", "order"]),
+    ("[search]", '[flash]\nsources = ["aave"]\n[search]', ["flash.aave_pool:", "missing", "sources"]),
     (
         "[search]",
-        '[flash]\norder = ["avae"]\n[search]',
-        ["flash.order:", "'avae' at [0]", '"aave"'],
+        '[flash]\nsources = ["avae"]\n[search]',
+        ["flash.sources:", "'avae' at [0]", '"aave"'],
     ),
     (
         "[search]",
@@ -219,7 +218,7 @@ def test_records_built_in_code_pass_the_same_checks() -> None:
         lambda: dataclasses.replace(market, only_tokens=(USDC,)),
         lambda: dataclasses.replace(market, factories=market.factories * 2),
         lambda: config.replace(search=market),
-        lambda: Flash(order=("balancer",)),
+        lambda: Flash(sources=("balancer",)),
     ):
         with pytest.raises(ConfigError, match=r"expected .* was "):
             wrong()
