@@ -336,7 +336,7 @@ FUNDING_SOURCES = ("flash_swap", "balancer", "aave", "own")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flash(_Section):
-    """Where the amount of the first hop may come from; per trade the one that nets most is taken."""
+    """Where the amount of the first hop may come from; the one that nets most is taken."""
 
     sources: Annotated[tuple[str, ...], _list_of(_one_of(*FUNDING_SOURCES), 1)] = ("flash_swap",)
     balancer_vault: Annotated[str | None, _address] = None

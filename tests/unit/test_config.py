@@ -105,7 +105,11 @@ REFUSALS = [
     ("[search]", "[search]\nscreen_margin = nan", ["search.screen_margin:", "was nan"]),
     ("= 1000", "= -1", ["search.min_profit_wei:", "wei", "was -1"]),
     ("= 1000", "= 0.001", ["search.min_profit_wei:", "wei, not ether"]),
-    ("[search]", '[flash]\nsources = ["aave"]\n[search]', ["flash.aave_pool:", "missing", "sources"]),
+    (
+        "[search]",
+        '[flash]\nsources = ["aave"]\n[search]',
+        ["flash.aave_pool:", "missing", "sources"],
+    ),
     (
         "[search]",
         '[flash]\nsources = ["avae"]\n[search]',
