@@ -36,6 +36,8 @@ REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
+REORG_BLOCKS = 64
+"""Factories' logs of blocks older than this are read once, newer ones at every load."""
 KEPT_TRADES = 10_000
 
 
@@ -98,6 +100,8 @@ class Engine:
         self.account = signer.address
         self.risk = RiskGate(config.risk)
         self.pools: list[PoolRecord] = []
+        self._settled: list[PoolRecord] = []  # made too long ago for a reorg to take them back
+        self._settled_to = -1
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
         self.outcomes: Counter[str] = Counter()
         self.predicted_wei = self.realised_wei = 0
@@ -232,7 +236,7 @@ class Engine:
             # Events before this head are in its state, later ones wait in the core's buffer.
             await self._next_head(rpc)
         block = self.core.head_number
-        self.pools = await market.discover(rpc, self.config.market, block)
+        await self._discover(rpc, block)
         loads = await market.load(rpc, self.pools, block, _Progress())
         if not loads:
             raise NodeError(
@@ -270,6 +274,16 @@ class Engine:
             self.calls_at_live = self.calls + rpc.calls
         if self.on_live:
             self.on_live()
+
+    async def _discover(self, rpc: Rpc, block: int) -> None:
+        """The pools there are at a block; all but the newest are known since an earlier load."""
+        settings = self.config.market
+        settled = max(self._settled_to, block - REORG_BLOCKS)
+        self._settled += await market.discover(rpc, settings, settled, self._settled_to + 1)
+        self._settled_to = settled
+        recent = await market.discover(rpc, settings, block, settled + 1)
+        by_address = {pool.address: pool for pool in (*self._settled, *recent)}
+        self.pools = list(by_address.values())
 
     async def _refresh(self, rpc: Rpc) -> None:
         """Lenders' terms and the account's balance."""
