@@ -117,6 +117,7 @@ class Engine:
         self._doubted = False
         self._stopping = asyncio.Event()
         self._nonce_gap = False  # a nonce was not used: whatever has a later one is stuck
+        self._suspects: dict[frozenset[bytes], set[bytes]] = {}
         self._asking: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -361,6 +362,7 @@ class Engine:
                 record = self._record(trade, "rejected")
                 logger.warning("transaction %s refused: %s", record.tx, error.message)
                 self.core.resolve(trade["nonce"])
+                self.risk.refused()
                 self._nonce_gap = True
                 self._doubt(f"the node refused a transaction: {error.message}")
 
@@ -432,6 +434,7 @@ class Engine:
         if int(receipt["status"], 16) == 0:
             record = self._record(trade, "reverted")
             self.risk.reverted(gas_wei)
+            self._suspect(trade, block)
         else:
             changes = balance_changes(receipt["logs"], self.executor)
             realised = changes.pop("0x" + trade["token"].hex(), 0)
@@ -442,6 +445,8 @@ class Engine:
             self.predicted_wei += record.predicted_wei
             self.realised_wei += record.realised_wei
             self.risk.landed(gas_wei)
+            for suspects in self._suspects.values():
+                suspects.difference_update(hop["pool"] for hop in trade["hops"])
             if outcome == "unexplained":
                 logger.error(
                     "trade %s: predicted %d, recomputed %s, realised %d: unexplained",
@@ -450,6 +455,30 @@ class Engine:
         record.block = block
         record.gas_used, record.gas_wei = gas_used, gas_wei
         self.core.resolve(trade["nonce"])
+
+    def _suspect(self, trade: dict[str, Any], block: int) -> None:
+        """Quarantines the pools of a cycle whose second revert has no cause but themselves.
+
+        A token that takes a fee reverts however right the quote is. A lost race is not the
+        pools' doing: somebody changed one of them. Nor is a deadline that passed. A pool that a
+        trade landed through meanwhile is beyond suspicion.
+        """
+        pools = frozenset(hop["pool"] for hop in trade["hops"])
+        slots = {pool: slot for pool in pools if (slot := self.table.slot(pool)) is not None}
+        changed = max(self.table.read(slot)["block"] for slot in slots.values())
+        if max(changed, block - self.config.execution.deadline_blocks) > trade["block"]:
+            return
+        suspects = self._suspects.pop(pools, None)
+        if suspects is None:
+            self._suspects[pools] = set(pools)
+        elif suspects:
+            for pool in suspects:
+                self.table.quarantine(slots[pool])
+            logger.warning(
+                "pools in quarantine, trades through them revert with nobody else's swap before: "
+                "%s (does a token take a fee on transfer?)",
+                ", ".join(sorted("0x" + pool.hex() for pool in suspects)),
+            )
 
     @property
     def rpc_calls(self) -> Counter[str]:
