@@ -112,7 +112,8 @@ class Engine:
         self.load_s = 0.0
         self.pause_reason = ""
         self._rpc: Rpc | None = None
-        self._head_at = time.monotonic()
+        self._head_at = self.progress_at = time.monotonic()
+        self._said_at = self._head_at
         self._moved = asyncio.Event()
         self._doubted = False
         self._stopping = asyncio.Event()
@@ -146,6 +147,7 @@ class Engine:
         failures = 0
         while True:
             loads = self.loads
+            self.progress_at = time.monotonic()
             try:
                 await self._session()
             except (NodeError, RpcError) as error:
@@ -170,13 +172,14 @@ class Engine:
             on_hot_answer=self._answered,
         )
         self._rpc = rpc
+        self.progress_at = time.monotonic()
         try:
             await check_chain_id(rpc, node.chain_id)
             await self._check_executor(rpc)
             self.core.send = rpc.send_raw
             await rpc.subscribe("newHeads")
             await rpc.subscribe("logs", {"topics": [market.TOPICS]})
-            self._head_at = time.monotonic()
+            self._head_at = self.progress_at = time.monotonic()
             housekeeping = asyncio.create_task(self._housekeeping(rpc))
             housekeeping.add_done_callback(lambda _: self._moved.set())
             try:
@@ -227,7 +230,7 @@ class Engine:
     async def _load(self, rpc: Rpc) -> None:
         """Reads the market at one block while events wait, then goes live."""
         why = self.core.doubt
-        started = time.monotonic()
+        started = self._said_at = time.monotonic()
         if self.loads:
             logger.warning("state in doubt, nothing is sent: %s; loading again", why)
         self.core.begin_load()
@@ -238,7 +241,8 @@ class Engine:
             await self._next_head(rpc)
         block = self.core.head_number
         await self._discover(rpc, block)
-        loads = await market.load(rpc, self.pools, block, _Progress())
+        self.progress_at = time.monotonic()
+        loads = await market.load(rpc, self.pools, block, self._loaded)
         if not loads:
             raise NodeError(
                 "market.factory: expected pools, the factories' logs name none that has a price; "
@@ -286,6 +290,14 @@ class Engine:
         by_address = {pool.address: pool for pool in (*self._settled, *recent)}
         self.pools = list(by_address.values())
 
+    def _loaded(self, done: int, total: int) -> None:
+        """Says how far a long load is, once a second."""
+        now = time.monotonic()
+        if now - self._said_at >= 1.0:
+            self._said_at = now
+            logger.info("loading pools: %d of %d", done, total)
+        self.progress_at = now
+
     async def _refresh(self, rpc: Rpc) -> None:
         """Lenders' terms and the account's balance."""
         flash = self.config.flash
@@ -330,7 +342,7 @@ class Engine:
 
     def _after_batch(self) -> None:
         if self.core.head_moved:
-            self._head_at = time.monotonic()
+            self._head_at = self.progress_at = time.monotonic()
             self._moved.set()
         elif not self.core.live:
             self._moved.set()
@@ -486,18 +498,13 @@ class Engine:
         return self.calls + self._rpc.calls if self._rpc else self.calls
 
     @property
+    def progresses(self) -> bool:
+        """Whether a head, a step of a load or an attempt to connect came when it should have."""
+        node = self.config.node
+        limit = node.head_timeout_s + node.request_timeout_s + RECONNECT_S[-1] + 1.0
+        return time.monotonic() - self.progress_at < limit
+
+    @property
     def head_age_s(self) -> float:
         """Seconds since the newest head arrived."""
         return time.monotonic() - self._head_at
-
-
-class _Progress:
-    """Says how far a long load is, once a second."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._said >= 1.0:
-            self._said = time.monotonic()
-            logger.info("loading pools: %d of %d", done, total)
