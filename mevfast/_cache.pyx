@@ -424,6 +424,12 @@ cdef class Table:
             raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
         table_flag(&self.t, slot, <uint8_t>SLOT_STALE)
 
+    def quarantine(self, uint32_t slot):
+        """Keeps a pool from being traded for as long as the table lives."""
+        if slot >= self.t.n_slots:
+            raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
+        table_flag(&self.t, slot, <uint8_t>SLOT_QUARANTINED)
+
     @property
     def ticks_used(self):
         """Ticks of the arena that chunks were ever cut from; freed chunks among them are reused."""

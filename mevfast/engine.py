@@ -36,6 +36,8 @@ REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
+REORG_BLOCKS = 64
+"""Factories' logs of blocks older than this are read once, newer ones at every load."""
 KEPT_TRADES = 10_000
 
 
@@ -98,6 +100,8 @@ class Engine:
         self.account = signer.address
         self.risk = RiskGate(config.risk)
         self.pools: list[PoolRecord] = []
+        self._settled: list[PoolRecord] = []  # made too long ago for a reorg to take them back
+        self._settled_to = -1
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
         self.outcomes: Counter[str] = Counter()
         self.predicted_wei = self.realised_wei = 0
@@ -108,11 +112,13 @@ class Engine:
         self.load_s = 0.0
         self.pause_reason = ""
         self._rpc: Rpc | None = None
-        self._head_at = time.monotonic()
+        self._head_at = self.progress_at = time.monotonic()
+        self._said_at = self._head_at
         self._moved = asyncio.Event()
         self._doubted = False
         self._stopping = asyncio.Event()
         self._nonce_gap = False  # a nonce was not used: whatever has a later one is stuck
+        self._suspects: dict[frozenset[bytes], set[bytes]] = {}
         self._asking: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -141,6 +147,7 @@ class Engine:
         failures = 0
         while True:
             loads = self.loads
+            self.progress_at = time.monotonic()
             try:
                 await self._session()
             except (NodeError, RpcError) as error:
@@ -165,13 +172,14 @@ class Engine:
             on_hot_answer=self._answered,
         )
         self._rpc = rpc
+        self.progress_at = time.monotonic()
         try:
             await check_chain_id(rpc, node.chain_id)
             await self._check_executor(rpc)
             self.core.send = rpc.send_raw
             await rpc.subscribe("newHeads")
             await rpc.subscribe("logs", {"topics": [market.TOPICS]})
-            self._head_at = time.monotonic()
+            self._head_at = self.progress_at = time.monotonic()
             housekeeping = asyncio.create_task(self._housekeeping(rpc))
             housekeeping.add_done_callback(lambda _: self._moved.set())
             try:
@@ -222,7 +230,7 @@ class Engine:
     async def _load(self, rpc: Rpc) -> None:
         """Reads the market at one block while events wait, then goes live."""
         why = self.core.doubt
-        started = time.monotonic()
+        started = self._said_at = time.monotonic()
         if self.loads:
             logger.warning("state in doubt, nothing is sent: %s; loading again", why)
         self.core.begin_load()
@@ -232,8 +240,9 @@ class Engine:
             # Events before this head are in its state, later ones wait in the core's buffer.
             await self._next_head(rpc)
         block = self.core.head_number
-        self.pools = await market.discover(rpc, self.config.market, block)
-        loads = await market.load(rpc, self.pools, block, _Progress())
+        await self._discover(rpc, block)
+        self.progress_at = time.monotonic()
+        loads = await market.load(rpc, self.pools, block, self._loaded)
         if not loads:
             raise NodeError(
                 "market.factory: expected pools, the factories' logs name none that has a price; "
@@ -270,6 +279,24 @@ class Engine:
             self.calls_at_live = self.calls + rpc.calls
         if self.on_live:
             self.on_live()
+
+    async def _discover(self, rpc: Rpc, block: int) -> None:
+        """The pools there are at a block; all but the newest are known since an earlier load."""
+        settings = self.config.market
+        settled = max(self._settled_to, block - REORG_BLOCKS)
+        self._settled += await market.discover(rpc, settings, settled, self._settled_to + 1)
+        self._settled_to = settled
+        recent = await market.discover(rpc, settings, block, settled + 1)
+        by_address = {pool.address: pool for pool in (*self._settled, *recent)}
+        self.pools = list(by_address.values())
+
+    def _loaded(self, done: int, total: int) -> None:
+        """Says how far a long load is, once a second."""
+        now = time.monotonic()
+        if now - self._said_at >= 1.0:
+            self._said_at = now
+            logger.info("loading pools: %d of %d", done, total)
+        self.progress_at = now
 
     async def _refresh(self, rpc: Rpc) -> None:
         """Lenders' terms and the account's balance."""
@@ -315,7 +342,7 @@ class Engine:
 
     def _after_batch(self) -> None:
         if self.core.head_moved:
-            self._head_at = time.monotonic()
+            self._head_at = self.progress_at = time.monotonic()
             self._moved.set()
         elif not self.core.live:
             self._moved.set()
@@ -347,6 +374,7 @@ class Engine:
                 record = self._record(trade, "rejected")
                 logger.warning("transaction %s refused: %s", record.tx, error.message)
                 self.core.resolve(trade["nonce"])
+                self.risk.refused()
                 self._nonce_gap = True
                 self._doubt(f"the node refused a transaction: {error.message}")
 
@@ -418,6 +446,7 @@ class Engine:
         if int(receipt["status"], 16) == 0:
             record = self._record(trade, "reverted")
             self.risk.reverted(gas_wei)
+            self._suspect(trade, block)
         else:
             changes = balance_changes(receipt["logs"], self.executor)
             realised = changes.pop("0x" + trade["token"].hex(), 0)
@@ -428,6 +457,8 @@ class Engine:
             self.predicted_wei += record.predicted_wei
             self.realised_wei += record.realised_wei
             self.risk.landed(gas_wei)
+            for suspects in self._suspects.values():
+                suspects.difference_update(hop["pool"] for hop in trade["hops"])
             if outcome == "unexplained":
                 logger.error(
                     "trade %s: predicted %d, recomputed %s, realised %d: unexplained",
@@ -437,24 +468,43 @@ class Engine:
         record.gas_used, record.gas_wei = gas_used, gas_wei
         self.core.resolve(trade["nonce"])
 
+    def _suspect(self, trade: dict[str, Any], block: int) -> None:
+        """Quarantines the pools of a cycle whose second revert has no cause but themselves.
+
+        A token that takes a fee reverts however right the quote is. A lost race is not the
+        pools' doing: somebody changed one of them. Nor is a deadline that passed. A pool that a
+        trade landed through meanwhile is beyond suspicion.
+        """
+        pools = frozenset(hop["pool"] for hop in trade["hops"])
+        slots = {pool: slot for pool in pools if (slot := self.table.slot(pool)) is not None}
+        changed = max(self.table.read(slot)["block"] for slot in slots.values())
+        if max(changed, block - self.config.execution.deadline_blocks) > trade["block"]:
+            return
+        suspects = self._suspects.pop(pools, None)
+        if suspects is None:
+            self._suspects[pools] = set(pools)
+        elif suspects:
+            for pool in suspects:
+                self.table.quarantine(slots[pool])
+            logger.warning(
+                "pools in quarantine, trades through them revert with nobody else's swap before: "
+                "%s (does a token take a fee on transfer?)",
+                ", ".join(sorted("0x" + pool.hex() for pool in suspects)),
+            )
+
     @property
     def rpc_calls(self) -> Counter[str]:
         """Calls to the node so far, by method."""
         return self.calls + self._rpc.calls if self._rpc else self.calls
 
     @property
+    def progresses(self) -> bool:
+        """Whether a head, a step of a load or an attempt to connect came when it should have."""
+        node = self.config.node
+        limit = node.head_timeout_s + node.request_timeout_s + RECONNECT_S[-1] + 1.0
+        return time.monotonic() - self.progress_at < limit
+
+    @property
     def head_age_s(self) -> float:
         """Seconds since the newest head arrived."""
         return time.monotonic() - self._head_at
-
-
-class _Progress:
-    """Says how far a long load is, once a second."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._said >= 1.0:
-            self._said = time.monotonic()
-            logger.info("loading pools: %d of %d", done, total)

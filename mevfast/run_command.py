@@ -27,8 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of `run`."""
     parser.description = (
         "Loads the market, then trades until SIGTERM or Ctrl-C. Under systemd it says READY when "
-        "the state is loaded and feeds the watchdog only while new heads arrive. In mode shadow "
-        "(the default of the config) it decides and counts but sends nothing."
+        "the state is loaded and feeds the watchdog while heads arrive, a load goes on or the "
+        "node is tried again. In mode shadow (the default of the config) it decides and counts "
+        "but sends nothing."
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML file")
 
@@ -72,11 +73,11 @@ def _live(engine: Engine, notifier: Notifier) -> None:
 
 
 async def _status(engine: Engine, notifier: Notifier) -> None:
-    """Feeds the watchdog while heads arrive; a line with the figures once a minute."""
+    """Feeds the watchdog while the engine gets on; a line with the figures once a minute."""
     elapsed = 0.0
     while True:
         await asyncio.sleep(STATUS_S)
-        if engine.core.live and engine.head_age_s < engine.config.node.head_timeout_s:
+        if engine.progresses:
             notifier.alive()
         notifier.status(engine.pause_reason or engine.core.doubt or _figures(engine))
         for mismatch in engine.core.audit.mismatches:

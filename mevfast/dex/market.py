@@ -27,12 +27,15 @@ MAX_ROUNDS = 1000
 Progress = Callable[[int, int], None]
 
 
-async def discover(rpc: Rpc, market: Market, to_block: int) -> list[PoolRecord]:
-    """Every pool of the config's factories up to a block that its token lists admit."""
+async def discover(
+    rpc: Rpc, market: Market, to_block: int, from_block: int = 0
+) -> list[PoolRecord]:
+    """Every pool that the config's factories made in these blocks and its token lists admit."""
     pools: dict[bytes, PoolRecord] = {}
     for factory in market.factories:
         family = FAMILIES[factory.kind]
-        for log in await _logs(rpc, factory, family.CREATED, factory.from_block, to_block):
+        start = max(from_block, factory.from_block)
+        for log in await _logs(rpc, factory, family.CREATED, start, to_block):
             pool = family.created(log, factory.name, factory.fee_pips)
             if _admitted(pool, market):
                 pools[pool.address] = pool

@@ -12,8 +12,8 @@ HOUR_S = 3600.0
 class RiskGate:
     """Whether transactions may go out.
 
-    `reason` is empty where they may. Consecutive reverts stand until a restart: something is
-    wrong that waiting does not mend. The others end by themselves.
+    `reason` is empty where they may. Consecutive reverts and refusals stand until a restart:
+    something is wrong that waiting does not mend. The others end by themselves.
     """
 
     def __init__(self, limits: Risk, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,6 +34,10 @@ class RiskGate:
         self.consecutive_reverts += 1
         self._pay(gas_wei)
 
+    def refused(self) -> None:
+        """The node did not take a transaction: it cost nothing, and gained nothing."""
+        self.consecutive_reverts += 1
+
     def _pay(self, gas_wei: int) -> None:
         self._spent.append((self._clock(), gas_wei))
         self._spent_wei += gas_wei
@@ -45,7 +49,7 @@ class RiskGate:
             self._spent_wei -= self._spent.popleft()[1]
         if self.consecutive_reverts >= limits.max_consecutive_reverts:
             return (
-                f"{self.consecutive_reverts} transactions reverted in a row "
+                f"{self.consecutive_reverts} transactions reverted or refused in a row "
                 f"(risk.max_consecutive_reverts = {limits.max_consecutive_reverts}); "
                 "find out why, then restart"
             )

@@ -2,6 +2,7 @@
 its table is true again, then goes on, and says in the log what happened."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -116,7 +117,9 @@ async def test_a_node_that_hangs_up_on_the_first_attempts(
     async with riding(stage) as ride:
         ride.proxy.open = False
         await ride.proxy.cut()
+        cut = time.monotonic()
         await until(lambda: ride.proxy.connections >= 3)  # it goes on trying
+        assert ride.engine.progress_at > cut  # which the watchdog is to know
         assert not ride.engine.core.live
         ride.gap(V2)
         ride.proxy.open = True
@@ -160,7 +163,10 @@ async def test_heads_that_stop_coming(stage: Stage, caplog: pytest.LogCaptureFix
     async with riding(stage, head_timeout_s=1.0) as ride:
         sent = ride.engine.core.n_sent
         ride.proxy.down.clear()
+        before = ride.engine.progress_at
         ride.gap(SUSHI)
+        await asyncio.sleep(0.2)
+        assert ride.engine.progress_at == before  # nothing came: the watchdog's time runs
         await until(lambda: not ride.engine.core.live)
         assert ride.engine.core.n_sent == sent
         ride.proxy.down.set()

@@ -1,5 +1,7 @@
 """The engine on the real contracts, one price gap at a time: what it sends, and what came of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from mevfast import config as settings
@@ -164,6 +166,28 @@ async def test_a_swap_that_takes_the_whole_gap_makes_ours_revert(stage: Stage) -
     assert engine.risk.consecutive_reverts == 0  # the one that landed since
 
 
+@on_loop
+async def test_pools_whose_trades_only_revert_are_left_alone(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As with a token that takes a fee: the quote is right by the events, the swap impossible."""
+    async with running(stage, engine_config(stage)) as engine:
+        broken, moved = pool_of(stage, V2, PAIR), pool_of(stage, SUSHI, PAIR)
+        stage.node.rpc("anvil_setCode", broken.address, "0x5f5ffd")  # revert(0, 0)
+        for reverts in (1, 2):
+            assert "in quarantine" not in caplog.text
+            move(stage, moved, "USDC", GAP_USD)
+            await until(lambda n=reverts: engine.outcomes["reverted"] == n, stage)
+        lines = [line for line in caplog.messages if "in quarantine" in line]
+        assert len(lines) == 1
+        assert broken.address.lower() in lines[0]
+        assert moved.address.lower() in lines[0]
+        move(stage, moved, "USDC", GAP_USD)
+        await seen(engine, stage)
+        assert engine.core.n_sent == 2
+        assert engine.search.dropped()["quarantined"]
+
+
 # ---- nonces ----
 
 
@@ -182,6 +206,23 @@ async def test_a_nonce_used_elsewhere_is_read_again(
         move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
         await until(lambda: engine.outcomes["exact"], stage)
         assert dict(engine.outcomes) == {"rejected": 1, "exact": 1}
+        assert engine.risk.consecutive_reverts == 0  # the one that landed since
+
+
+@on_loop
+async def test_a_node_that_refuses_everything_is_not_asked_for_ever(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = engine_config(stage)
+    config = replace(config, risk=replace(config.risk, max_consecutive_reverts=2))
+    async with running(stage, config) as engine:
+        for refusals in (1, 2):
+            stage.send(DEV_ACCOUNTS[5].address, b"", OWNER)  # the engine's nonce is gone
+            move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+            await until(lambda n=refusals: engine.outcomes["rejected"] == n)
+            await until(lambda n=refusals: engine.loads == n + 1, stage)
+        await until(lambda: engine.core.paused)
+        assert "sending stops: 2 transactions reverted or refused in a row" in caplog.text
 
 
 @on_loop

@@ -437,3 +437,12 @@ def test_a_pool_marked_stale_stays_so_until_it_is_put_again() -> None:
     assert table.stale() == []
     with pytest.raises(IndexError, match="slot 1"):
         table.mark_stale(1)
+
+
+def test_a_pool_in_quarantine_stays_there_when_it_is_put_again() -> None:
+    table = Table(4)
+    slot = put(table, V2)
+    table.quarantine(slot)
+    assert table.read(put(table, V2, block=102))["quarantined"] is True
+    with pytest.raises(IndexError, match="slot 1"):
+        table.quarantine(1)

@@ -1,6 +1,7 @@
 """Discovery and loading on a node made of Python: logs in, pools and calls out."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from eth_abi.abi import encode
 
 from mevfast.config import Factory, Market
 from mevfast.dex import market, uniswap_v2, uniswap_v3
+from mevfast.engine import REORG_BLOCKS, Engine
 from mevfast.errors import NodeError, RpcError
 from mevfast.execution.artifacts import word_range
 from mevfast.model import PoolLoad, PoolRecord
@@ -103,6 +105,16 @@ def test_a_node_that_refuses_even_one_block_is_named() -> None:
         discover(Node({}, widest=0), config())
 
 
+@pytest.mark.parametrize("start", [0, 100, 110, 131, 132])
+def test_what_is_known_is_not_read_again(start: int) -> None:
+    pools = [bytes([block]) * 20 for block in range(100, 132)]
+    logs = [pair_created(pool, TOKENS[0], TOKENS[1], pool[0]) for pool in pools]
+    node = Node({V2.address.lower(): logs})
+    found = asyncio.run(market.discover(node, config(factories=(V2,)), 131, start))  # type: ignore[arg-type]
+    assert [pool.address for pool in found] == [pool for pool in pools if pool[0] >= start]
+    assert node.ranges == ([(max(start, 100), 131)] if start < 132 else [])
+
+
 @pytest.mark.parametrize(
     ("lists", "expected"),
     [
@@ -121,6 +133,38 @@ def test_token_lists(lists: dict[str, Any], expected: list[int]) -> None:
     ]
     found = discover(Node({V2.address.lower(): logs}), config(factories=(V2,), **lists))
     assert [pool.address[0] - 1 for pool in found] == expected
+
+
+class Chain:
+    """The engine's `_discover` on a node whose pools come and go."""
+
+    def __init__(self) -> None:
+        settings = SimpleNamespace(market=config(factories=(V2,)))
+        self.engine: Any = SimpleNamespace(config=settings, _settled=[], _settled_to=-1)
+        self.made: dict[int, bytes] = {}
+        self.lowest: list[int] = []
+
+    def load(self, block: int) -> set[bytes]:
+        logs = [pair_created(pool, TOKENS[0], TOKENS[1], n) for n, pool in self.made.items()]
+        node = Node({V2.address.lower(): logs})
+        asyncio.run(Engine._discover(self.engine, node, block))  # type: ignore[arg-type]
+        addresses = [pool.address for pool in self.engine.pools]
+        assert len(set(addresses)) == len(addresses)
+        self.lowest.append(min((first for first, _ in node.ranges), default=-1))
+        return set(addresses)
+
+
+def test_a_load_again_reads_only_what_a_reorg_can_change() -> None:
+    chain = Chain()
+    old, new, newest = (bytes([n]) * 20 for n in (1, 2, 3))
+    chain.made = {150: old, 990: new}
+    assert chain.load(1000) == {old, new}
+    chain.made = {150: old, 1005: newest}  # a reorg took the pool of block 990 back
+    assert chain.load(1010) == {old, newest}
+    assert chain.load(1300) == {old, newest}
+    assert chain.load(1290) == {old, newest}  # another node, some blocks behind
+    assert chain.lowest == [100, 1000 - REORG_BLOCKS + 1, 1010 - REORG_BLOCKS + 1,
+                            1300 - REORG_BLOCKS + 1]  # fmt: skip
 
 
 # ---- states ----

@@ -42,10 +42,18 @@ def test_reverts_in_a_row_stand_until_a_restart(gate: RiskGate, clock: Clock) ->
     assert gate.reason(0.0) == ""  # not in a row
     gate.reverted(1)
     reason = gate.reason(0.0)
-    assert "3 transactions reverted in a row" in reason
+    assert "3 transactions reverted or refused in a row" in reason
     assert "risk.max_consecutive_reverts = 3" in reason
     clock.now += 10 * HOUR_S
     assert gate.reason(0.0) == reason
+
+
+def test_refusals_count_as_reverts_that_cost_nothing(gate: RiskGate) -> None:
+    gate.refused()
+    gate.reverted(1)
+    assert gate.reason(0.0) == ""
+    gate.refused()
+    assert "3 transactions reverted or refused in a row" in gate.reason(0.0)
 
 
 def test_gas_counts_for_an_hour_whatever_came_of_it(gate: RiskGate, clock: Clock) -> None:
