@@ -73,7 +73,7 @@ def checked(
         f'[node]\nurl = "{stage.url}"\nchain_id = {market.chain_id}\n'
         f'[key]\ncredential = "mevfast-key"\n[executor]\naddress = "{stage.executor}"\n'
         f'[market]\nbase_token = "{market.weth}"\nstart_tokens = ["{market.weth}"]\n{factories}'
-        f'[search]\nmin_profit_wei = 1\n[flash]\norder = ["flash_swap", "balancer", "aave"]\n'
+        f'[search]\nmin_profit_wei = 1\n[flash]\nsources = ["flash_swap", "balancer", "aave"]\n'
         f'balancer_vault = "{market.balancer_vault}"\naave_pool = "{market.aave_pool}"\n'
         "[risk]\nmax_head_age_s = 300\n"
     )

@@ -45,7 +45,7 @@ base_token = "{market.weth}"
 start_tokens = ["{market.weth}"]
 factory = [{{ name = "v3", kind = "uniswap_v3", address = "{market.factories[2].address}" }}]
 [flash]
-order = ["flash_swap", "balancer", "aave"]
+sources = ["flash_swap", "balancer", "aave"]
 balancer_vault = "{vault or market.balancer_vault}"
 aave_pool = "{market.aave_pool}"
 {more}
