@@ -323,7 +323,7 @@ class Engine:
         while True:
             await asyncio.sleep(0.25)
             gc.collect(1)
-            reason = self.risk.reason(time.monotonic() - self._head_at)
+            reason = self.risk.reason(self.block_age_s)
             if reason != self.pause_reason:
                 logger.warning("sending stops: %s" if reason else "sending resumes%s", reason)
                 self.pause_reason = reason
@@ -508,3 +508,13 @@ class Engine:
     def head_age_s(self) -> float:
         """Seconds since the newest head arrived."""
         return time.monotonic() - self._head_at
+
+    @property
+    def block_age_s(self) -> float:
+        """The newest head's age by its arrival or its own timestamp, whichever is more.
+
+        A node that lags delivers old heads on time. On a chain whose clock runs ahead of ours
+        the arrival counts.
+        """
+        stamped = self.core.head_timestamp
+        return max(self.head_age_s, time.time() - stamped if stamped else 0.0)

@@ -1,5 +1,6 @@
 """The engine on the real contracts, one price gap at a time: what it sends, and what came of it."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,22 @@ async def test_shadow_decides_counts_and_sends_nothing(stage: Stage) -> None:
         assert not engine.rpc_calls["eth_sendRawTransaction"]
         assert int(stage.node.rpc("txpool_status")["pending"], 16) == 0
         assert stage.node.rpc("eth_getTransactionCount", OWNER, "latest") == nonce
+
+
+@on_loop
+async def test_old_blocks_that_arrive_on_time_are_not_traded_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(stage, engine_config(stage)) as engine:
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() - 1000)  # a chain whose clock is ahead
+        assert engine.block_age_s == pytest.approx(engine.head_age_s, abs=1.0)
+        monkeypatch.setattr(time, "time", lambda: now() + 1000)  # a node that is behind
+        await until(lambda: engine.core.paused, stage)
+        assert engine.head_age_s < 300.0 < engine.block_age_s
+        assert "sending stops: the newest head is" in caplog.text
+        monkeypatch.undo()
+        await until(lambda: not engine.core.paused)
 
 
 # ---- others were faster ----
