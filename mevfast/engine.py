@@ -142,6 +142,8 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            gc.enable()
+            gc.unfreeze()
 
     async def _live(self) -> None:
         failures = 0
@@ -318,7 +320,7 @@ class Engine:
         self.risk.balance_wei = _quantity(balance, "eth_getBalance")
 
     async def _housekeeping(self, rpc: Rpc) -> None:
-        """The risk gate, four times a second; terms and balance once a minute."""
+        """The risk gate, four times a second; terms, balance and garbage once a minute."""
         refreshed = time.monotonic()
         while True:
             await asyncio.sleep(0.25)
@@ -330,10 +332,13 @@ class Engine:
             self.core.paused = bool(reason)
             if time.monotonic() - refreshed >= REFRESH_S:
                 refreshed = time.monotonic()
+                gc.collect()
                 try:
                     await self._refresh(rpc)
                 except (NodeError, RpcError) as error:
-                    logger.warning("lenders' terms could not be read: %s", error)
+                    for token in self.config.market.start_tokens:
+                        self.search.lend(_address(token))  # nothing, rather than on old terms
+                    logger.warning("no lender is used, their terms could not be read: %s", error)
 
     # ---- callbacks from the connection's stack: short, no await ----
 
