@@ -38,6 +38,8 @@ RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
 REORG_BLOCKS = 64
 """Factories' logs of blocks older than this are read once, newer ones at every load."""
+REFUSALS = ("nonce too low", "replacement", "insufficient funds", "underpriced", "invalid")
+"""What nodes say of a transaction they did not take. After anything else it may still land."""
 KEPT_TRADES = 10_000
 
 
@@ -375,7 +377,12 @@ class Engine:
         if error is None:
             return
         for trade in self.core.trades():
-            if trade["request_id"] == request_id:
+            if trade["request_id"] != request_id:
+                continue
+            if not any(words in error.message.lower() for words in REFUSALS):
+                # A gateway that lost patience, say: the receipt decides, or the deadline.
+                logger.warning("transaction 0x%s in doubt: %s", trade["tx"].hex(), error.message)
+            else:
                 record = self._record(trade, "rejected")
                 logger.warning("transaction %s refused: %s", record.tx, error.message)
                 self.core.resolve(trade["nonce"])

@@ -8,6 +8,7 @@ import pytest
 from mevfast import config as settings
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.engine import Engine
+from mevfast.errors import RpcError
 from tests.adversity.proxy import Proxy
 from tests.chain.engine_stage import (
     SUSHI,
@@ -240,6 +241,22 @@ async def test_a_node_that_refuses_everything_is_not_asked_for_ever(
             await until(lambda n=refusals: engine.loads == n + 1, stage)
         await until(lambda: engine.core.paused)
         assert "sending stops: 2 transactions reverted or refused in a row" in caplog.text
+
+
+@on_loop
+async def test_an_error_that_is_no_refusal_leaves_it_to_the_receipt(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(stage, engine_config(stage)) as engine:
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.core.n_sent)
+        [trade] = engine.core.trades()
+        timeout = RpcError("eth_sendRawTransaction", -32603, "gateway timeout")
+        engine._answered(trade["request_id"], None, timeout)
+        assert "in doubt: gateway timeout" in caplog.text
+        await settle(engine, stage)
+        assert dict(engine.outcomes) == {"exact": 1}
+        assert engine.loads == 1
 
 
 @on_loop
