@@ -38,6 +38,8 @@ RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
 REORG_BLOCKS = 64
 """Factories' logs of blocks older than this are read once, newer ones at every load."""
+REFUSALS = ("nonce too low", "replacement", "insufficient funds", "underpriced", "invalid")
+"""What nodes say of a transaction they did not take. After anything else it may still land."""
 KEPT_TRADES = 10_000
 
 
@@ -142,6 +144,8 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            gc.enable()
+            gc.unfreeze()
 
     async def _live(self) -> None:
         failures = 0
@@ -318,22 +322,25 @@ class Engine:
         self.risk.balance_wei = _quantity(balance, "eth_getBalance")
 
     async def _housekeeping(self, rpc: Rpc) -> None:
-        """The risk gate, four times a second; terms and balance once a minute."""
+        """The risk gate, four times a second; terms, balance and garbage once a minute."""
         refreshed = time.monotonic()
         while True:
             await asyncio.sleep(0.25)
             gc.collect(1)
-            reason = self.risk.reason(time.monotonic() - self._head_at)
+            reason = self.risk.reason(self.block_age_s)
             if reason != self.pause_reason:
                 logger.warning("sending stops: %s" if reason else "sending resumes%s", reason)
                 self.pause_reason = reason
             self.core.paused = bool(reason)
             if time.monotonic() - refreshed >= REFRESH_S:
                 refreshed = time.monotonic()
+                gc.collect()
                 try:
                     await self._refresh(rpc)
                 except (NodeError, RpcError) as error:
-                    logger.warning("lenders' terms could not be read: %s", error)
+                    for token in self.config.market.start_tokens:
+                        self.search.lend(_address(token))  # nothing, rather than on old terms
+                    logger.warning("no lender is used, their terms could not be read: %s", error)
 
     # ---- callbacks from the connection's stack: short, no await ----
 
@@ -370,7 +377,12 @@ class Engine:
         if error is None:
             return
         for trade in self.core.trades():
-            if trade["request_id"] == request_id:
+            if trade["request_id"] != request_id:
+                continue
+            if not any(words in error.message.lower() for words in REFUSALS):
+                # A gateway that lost patience, say: the receipt decides, or the deadline.
+                logger.warning("transaction 0x%s in doubt: %s", trade["tx"].hex(), error.message)
+            else:
                 record = self._record(trade, "rejected")
                 logger.warning("transaction %s refused: %s", record.tx, error.message)
                 self.core.resolve(trade["nonce"])
@@ -508,3 +520,13 @@ class Engine:
     def head_age_s(self) -> float:
         """Seconds since the newest head arrived."""
         return time.monotonic() - self._head_at
+
+    @property
+    def block_age_s(self) -> float:
+        """The newest head's age by its arrival or its own timestamp, whichever is more.
+
+        A node that lags delivers old heads on time. On a chain whose clock runs ahead of ours
+        the arrival counts.
+        """
+        stamped = self.core.head_timestamp
+        return max(self.head_age_s, time.time() - stamped if stamped else 0.0)

@@ -5,13 +5,14 @@ never deployed, many pools a call, all at one pinned block.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Factory, Market
 from mevfast.dex import uniswap_v2, uniswap_v3
-from mevfast.errors import NodeError, RpcError
+from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.model import PoolLoad, PoolRecord
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ async def load(
     parts = uniswap_v2.load_calls(pairs)
     answers = await _calls(rpc, [data for _, data in parts], block)
     for (part, _), answer in zip(parts, answers, strict=True):
-        loads += uniswap_v2.loaded(part, answer)
+        with _node_data(block):
+            loads += uniswap_v2.loaded(part, answer)
     if on_progress:
         on_progress(len(loads), len(pools))
     todo: list[tuple[PoolRecord, PoolLoad | None, int | None]] = [
@@ -102,7 +104,8 @@ async def load(
         answers = await _calls(rpc, data, block)
         unfinished: list[tuple[PoolRecord, PoolLoad | None, int | None]] = []
         for (pool, before, _), answer in zip(todo, answers, strict=True):
-            state, word = uniswap_v3.merge(pool, before, answer)
+            with _node_data(block):
+                state, word = uniswap_v3.merge(pool, before, answer)
             if word < 1 << 15:
                 unfinished.append((pool, state, word))
             elif state is not None:
@@ -125,4 +128,22 @@ async def _calls(rpc: Rpc, data: Sequence[bytes], block: int) -> list[bytes]:
                 f"reading pools at block {block} failed: {answer.message}; the node must run "
                 "eth_call without a `to` at recent blocks"
             )
-    return [bytes.fromhex(answer[2:]) for answer in answers]
+    return [_data(answer, block) for answer in answers]
+
+
+def _data(answer: Any, block: int) -> bytes:
+    try:
+        return bytes.fromhex(answer[2:])
+    except (TypeError, ValueError):
+        raise NodeError(
+            f"eth_call at block {block}: expected data in hex, node answered {answer!r:.80}"
+        ) from None
+
+
+@contextmanager
+def _node_data(block: int) -> Iterator[None]:
+    """What a reader's answer is not is the node's doing: it may answer better next time."""
+    try:
+        yield
+    except (DataError, ValueError) as error:
+        raise NodeError(f"eth_call at block {block}: {error}") from error

@@ -65,7 +65,7 @@ class RiskGate:
             )
         if head_age_s > limits.max_head_age_s:
             return (
-                f"the newest head came {head_age_s:.1f} s ago "
+                f"the newest head is {head_age_s:.1f} s old "
                 f"(risk.max_head_age_s = {limits.max_head_age_s:g})"
             )
         return ""

@@ -2,6 +2,7 @@
 its table is true again, then goes on, and says in the log what happened."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from mevfast import config as settings
 from mevfast.engine import Engine
+from mevfast.errors import NodeError
 from tests.adversity.proxy import Proxy
 from tests.chain.engine_stage import (
     LIMIT_S,
@@ -81,12 +84,12 @@ async def riding(stage: Stage, **config: Any) -> AsyncIterator[Ride]:
     """A ride whose first trade has landed."""
     async with Proxy(stage.node.port) as proxy:
         ride = Ride(stage, proxy)
-        settings = engine_config(stage, factories=(V2, SUSHI, V3), url=proxy.url, **config)
+        rules = engine_config(stage, factories=(V2, SUSHI, V3), url=proxy.url, **config)
 
         def live(engine: Engine) -> None:
             ride.sent_at_live.append(engine.core.n_sent)
 
-        async with running(stage, settings, live) as ride.engine:
+        async with running(stage, rules, live) as ride.engine:
             await ride.lands()
             await settle(ride.engine, stage)
             yield ride
@@ -188,6 +191,27 @@ async def test_a_stall_that_ends_by_itself(stage: Stage) -> None:
         await ride.is_true()
         assert ride.engine.loads == 1
         assert ride.engine.core.audit.n_mismatches == 0
+
+
+@on_loop
+async def test_terms_that_cannot_be_read_are_void(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise NodeError("the test says so")
+
+    flash = settings.Flash(order=("balancer",), balancer_vault=stage.market.balancer_vault)
+    async with riding(stage, flash=flash) as ride:
+        monkeypatch.setattr("mevfast.engine.REFRESH_S", 0.1)
+        monkeypatch.setattr("mevfast.engine.read_terms", refuse)
+        await until(lambda: "no lender is used" in caplog.text)
+        sent = ride.engine.core.n_sent
+        ride.gap()
+        await seen(ride.engine, stage)
+        assert ride.engine.core.n_sent == sent
+        monkeypatch.undo()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -6,6 +6,7 @@ nobody trades but the test.
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -118,6 +119,8 @@ async def running(
     """An engine that is live and may send; stopped at the end, where its task must not fail."""
     key = DEV_ACCOUNTS[ENGINE_ACCOUNT].key_bytes()
     engine = Engine(config, Signer(key), on_live=lambda: on_live and on_live(engine))
+    # A chain that went back to a snapshot has its clock from then.
+    stage.node.rpc("anvil_setTime", int(time.time()))
     task = asyncio.create_task(engine.run())
     try:
         await until(lambda: task.done() or ready(engine), stage)

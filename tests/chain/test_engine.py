@@ -1,5 +1,6 @@
 """The engine on the real contracts, one price gap at a time: what it sends, and what came of it."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from mevfast import config as settings
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.engine import Engine
+from mevfast.errors import RpcError
 from tests.adversity.proxy import Proxy
 from tests.chain.engine_stage import (
     SUSHI,
@@ -119,6 +121,22 @@ async def test_shadow_decides_counts_and_sends_nothing(stage: Stage) -> None:
         assert stage.node.rpc("eth_getTransactionCount", OWNER, "latest") == nonce
 
 
+@on_loop
+async def test_old_blocks_that_arrive_on_time_are_not_traded_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(stage, engine_config(stage)) as engine:
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() - 1000)  # a chain whose clock is ahead
+        assert engine.block_age_s == pytest.approx(engine.head_age_s, abs=1.0)
+        monkeypatch.setattr(time, "time", lambda: now() + 1000)  # a node that is behind
+        await until(lambda: engine.core.paused, stage)
+        assert engine.head_age_s < 300.0 < engine.block_age_s
+        assert "sending stops: the newest head is" in caplog.text
+        monkeypatch.undo()
+        await until(lambda: not engine.core.paused)
+
+
 # ---- others were faster ----
 
 
@@ -223,6 +241,22 @@ async def test_a_node_that_refuses_everything_is_not_asked_for_ever(
             await until(lambda n=refusals: engine.loads == n + 1, stage)
         await until(lambda: engine.core.paused)
         assert "sending stops: 2 transactions reverted or refused in a row" in caplog.text
+
+
+@on_loop
+async def test_an_error_that_is_no_refusal_leaves_it_to_the_receipt(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(stage, engine_config(stage)) as engine:
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.core.n_sent)
+        [trade] = engine.core.trades()
+        timeout = RpcError("eth_sendRawTransaction", -32603, "gateway timeout")
+        engine._answered(trade["request_id"], None, timeout)
+        assert "in doubt: gateway timeout" in caplog.text
+        await settle(engine, stage)
+        assert dict(engine.outcomes) == {"exact": 1}
+        assert engine.loads == 1
 
 
 @on_loop

@@ -1,6 +1,7 @@
 """Discovery and loading on a node made of Python: logs in, pools and calls out."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -258,3 +259,22 @@ def test_every_call_of_a_load_reads_the_same_block() -> None:
 def test_a_node_without_the_state_is_named() -> None:
     with pytest.raises(NodeError, match="reading pools at block 77 failed: no state"):
         load([b""])
+
+
+@pytest.mark.parametrize("answer", [None, 7, {}, "0xno", "0x123"])
+def test_an_answer_that_is_no_data_is_named(answer: Any) -> None:
+    class Odd:
+        async def batch(self, calls: list[Any], batch_size: int) -> list[Any]:
+            return [answer for _ in calls]
+
+    with pytest.raises(NodeError, match="eth_call at block 77: expected data in hex") as raised:
+        asyncio.run(market.load(Odd(), [V3_POOL], 77))  # type: ignore[arg-type]
+    assert repr(answer) in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["uniswap_v2", "uniswap_v3"])
+def test_data_that_no_reader_gives_is_the_nodes_error(kind: str) -> None:
+    pool = replace(V3_POOL, kind=kind)
+    node: Any = Readers([b"\x01"])
+    with pytest.raises(NodeError, match=r"eth_call at block 77: .*Reader: expected"):
+        asyncio.run(market.load(node, [pool], 77))

@@ -84,5 +84,5 @@ def test_an_account_that_runs_dry(gate: RiskGate) -> None:
 
 def test_an_old_head(gate: RiskGate) -> None:
     assert gate.reason(2.0) == ""
-    assert "newest head came 2.1 s ago (risk.max_head_age_s = 2)" in gate.reason(2.1)
+    assert "newest head is 2.1 s old (risk.max_head_age_s = 2)" in gate.reason(2.1)
     assert gate.reason(0.1) == ""
