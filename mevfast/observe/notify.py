@@ -34,7 +34,7 @@ class Notifier:
         self._send(f"STATUS={_line(text)}")
 
     def alive(self) -> None:
-        """Feed the watchdog. Call it when blocks go through the engine, not from a bare timer."""
+        """Feed the watchdog. Call it when the engine gets on, not from a bare timer."""
         if self.watchdog_s is not None:
             self._send("WATCHDOG=1")
 

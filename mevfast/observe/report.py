@@ -147,7 +147,7 @@ def snapshot(
         total_s=total_s,
         status=status,
         block=engine.core.head_number,
-        block_age_s=engine.head_age_s,
+        block_age_s=engine.block_age_s,
         trades=tuple(reversed(rows)),
         swaps=swaps,
         **figures,

@@ -200,7 +200,7 @@ async def test_terms_that_cannot_be_read_are_void(
     async def refuse(*_: object) -> None:
         raise NodeError("the test says so")
 
-    flash = settings.Flash(order=("balancer",), balancer_vault=stage.market.balancer_vault)
+    flash = settings.Flash(sources=("balancer",), balancer_vault=stage.market.balancer_vault)
     async with riding(stage, flash=flash) as ride:
         monkeypatch.setattr("mevfast.engine.REFRESH_S", 0.1)
         monkeypatch.setattr("mevfast.engine.read_terms", refuse)

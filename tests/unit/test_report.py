@@ -49,7 +49,7 @@ def engine(**fields: Any) -> Any:
         "calls_at_live": Counter(eth_getLogs=5, eth_call=35, eth_getTransactionReceipt=2),
         "outcomes": Counter(exact=1, explained=1, reverted=1, expired=1),
         "predicted_wei": 20, "realised_wei": 19, "loads": 2, "trades": [trade()],
-        "pause_reason": "", "head_age_s": 0.5,
+        "pause_reason": "", "block_age_s": 0.5,
     }  # fmt: skip
     whole = SimpleNamespace(**given | fields)
     whole.table = type(
