@@ -114,33 +114,34 @@ cdef class Audit:
         """Exact in, exact out, or stopped by its own price limit: one of them must fit."""
         cdef pool_state state
         cdef pool_quote q
+        cdef int token_in = not s.zero_for_one, token_out = s.zero_for_one
         cdef u256 most
         table_view(&self.table.t, s.slot, &state)
         if state.kind == POOL_UNISWAP_V2:
             state.v2 = s.before_v2
-            if pool_quote_exact(&state, s.zero_for_one, True, &s.amount_in, &q) != QUOTE_OK:
+            if pool_quote_exact(&state, token_in, token_out, True, &s.amount_in, &q) != QUOTE_OK:
                 return SWAP_MISMATCH
             if u256_eq(&q.amount_out, &s.amount_out):
                 return SWAP_EXACT
             if u256_lt(&s.amount_out, &q.amount_out):
-                if (pool_quote_exact(&state, s.zero_for_one, False, &s.amount_out, &q) == QUOTE_OK
+                if (pool_quote_exact(&state, token_in, token_out, False, &s.amount_out, &q) == QUOTE_OK
                         and u256_eq(&q.amount_in, &s.amount_in)):
                     return SWAP_EXACT
                 return SWAP_SLACK
             return SWAP_MISMATCH
         state.v3.sqrt_price_x96 = s.before_v3.sqrt_price_x96
         state.v3.liquidity, state.v3.tick = s.before_v3.liquidity, s.before_v3.tick
-        if (pool_quote_exact(&state, s.zero_for_one, True, &s.amount_in, &q) == QUOTE_OK
+        if (pool_quote_exact(&state, token_in, token_out, True, &s.amount_in, &q) == QUOTE_OK
                 and u256_eq(&q.amount_in, &s.amount_in)
                 and u256_eq(&q.amount_out, &s.amount_out) and same_after(&q, &s.after_v3)):
             return SWAP_EXACT
-        if (pool_quote_exact(&state, s.zero_for_one, False, &s.amount_out, &q) == QUOTE_OK
+        if (pool_quote_exact(&state, token_in, token_out, False, &s.amount_out, &q) == QUOTE_OK
                 and u256_eq(&q.amount_in, &s.amount_in)
                 and u256_eq(&q.amount_out, &s.amount_out) and same_after(&q, &s.after_v3)):
             return SWAP_EXACT
         memset(&most, 0xff, sizeof(u256))
         most.w[3] >>= 1
-        if (pool_quote_limited(&state, s.zero_for_one, True, &most, &s.after_v3.sqrt_price_x96,
+        if (pool_quote_limited(&state, token_in, token_out, True, &most, &s.after_v3.sqrt_price_x96,
                                &q) == QUOTE_OK
                 and u256_eq(&q.amount_in, &s.amount_in)
                 and u256_eq(&q.amount_out, &s.amount_out) and same_after(&q, &s.after_v3)):

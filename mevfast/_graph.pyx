@@ -268,7 +268,7 @@ cdef class Graph:
             return
         table_view(&self.table.t, slot, &state)
         for way in range(2):
-            price = pool_marginal_price(&state, way)
+            price = pool_marginal_price(&state, 1 - way, way)
             self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
         virtual_of(&state, &self.depth[slot], &self.deepest[slot])
         pair = &self.pairs[self.find_pair(a, b)]

@@ -2,16 +2,24 @@ from mevfast.types cimport pool_quote, pool_state
 from mevfast.u256 cimport u256
 
 cdef int pool_quote_exact(
-    const pool_state *s, int zero_for_one, int exact_in, const u256 *amount, pool_quote *q,
+    const pool_state *s, int token_in, int token_out, int exact_in, const u256 *amount,
+    pool_quote *q,
 ) noexcept nogil
 cdef int pool_quote_limited(
-    const pool_state *s, int zero_for_one, int exact_in, const u256 *amount,
+    const pool_state *s, int token_in, int token_out, int exact_in, const u256 *amount,
     const u256 *sqrt_price_limit_x96, pool_quote *q,
 ) noexcept nogil
-cdef double pool_marginal_price(const pool_state *s, int zero_for_one) noexcept nogil
-cdef void pool_apply_after(pool_state *s, const pool_quote *q) noexcept nogil
+cdef double pool_marginal_price(const pool_state *s, int token_in, int token_out) noexcept nogil
+cdef void pool_apply_after(
+    pool_state *s, int token_in, int token_out, const pool_quote *q,
+) noexcept nogil
+cdef int pool_n_tokens(const pool_state *s) noexcept nogil
 
 
 cdef class Pool:
     cdef pool_state state      # owns the memory behind state.v3.ticks
     cdef readonly str kind
+    cdef readonly int n_tokens
+
+    cdef int _tokens(self, int *i, int *j, object token_in, object token_out) except -1
+    cdef object _answer(self, int status, int i, int j, const pool_quote *q)

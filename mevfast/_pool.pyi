@@ -7,16 +7,15 @@ KINDS: tuple[str, ...]
 class Quote(NamedTuple):
     amount_in: int
     amount_out: int
-    after: dict[str, int]
+    after: dict[str, Any]
     price_after: float
 
 class Refused(NamedTuple):
     reason: str
 
-def parse_integer(value: Any, where: str, low: int, high: int) -> int: ...
-
 class Pool:
     kind: str
+    n_tokens: int
     def __init__(self, kind: str, fields: Mapping[str, Any], where: str = "") -> None: ...
     def fields(self) -> dict[str, Any]: ...
     def quote(
@@ -25,11 +24,21 @@ class Pool:
         amount: int,
         exact: Literal["in", "out"] = "in",
         sqrt_price_limit_x96: int | None = None,
+        token_out: int | None = None,
     ) -> Quote | Refused: ...
     def apply(
-        self, token_in: int, amount: int, exact: Literal["in", "out"] = "in"
+        self,
+        token_in: int,
+        amount: int,
+        exact: Literal["in", "out"] = "in",
+        token_out: int | None = None,
     ) -> Quote | Refused: ...
-    def marginal_price(self, token_in: int) -> float: ...
+    def marginal_price(self, token_in: int, token_out: int | None = None) -> float: ...
     def time_quotes(
-        self, token_in: int, amount: int, exact: Literal["in", "out"], count: int
+        self,
+        token_in: int,
+        amount: int,
+        exact: Literal["in", "out"],
+        count: int,
+        token_out: int | None = None,
     ) -> float: ...

@@ -4,26 +4,68 @@ A kind is added here, in pool.h and in its own kernel, nowhere else in the compi
 know addresses, tokens or where a state came from.
 """
 
-import re
 from collections import namedtuple
 
 from libc.stdint cimport uint32_t
-from libc.stdlib cimport free, malloc
 from libc.time cimport CLOCKS_PER_SEC, clock, clock_t
 
-from mevfast._math cimport (
-    i128_from_pyint,
-    i128_to_pyint,
-    u128_from_pyint,
-    u128_to_pyint,
-    u256_from_pyint,
-    u256_to_pyint,
+from mevfast._balancer cimport (
+    balancer_after_fields,
+    balancer_apply_after,
+    balancer_fields,
+    balancer_load,
+    balancer_marginal_price,
+    balancer_quote,
 )
-from mevfast._univ2 cimport v2_marginal_price, v2_quote
-from mevfast._univ3 cimport v3_marginal_price, v3_quote
+from mevfast._crypto cimport (
+    crypto_after_fields,
+    crypto_apply_after,
+    crypto_fields,
+    crypto_load,
+    crypto_marginal_price,
+    crypto_quote,
+)
+from mevfast._curve cimport (
+    curve_after_fields,
+    curve_apply_after,
+    curve_fields,
+    curve_load,
+    curve_marginal_price,
+    curve_quote,
+)
+from mevfast._math cimport u256_from_pyint, u256_to_pyint
+from mevfast._solidly cimport (
+    solidly_after_fields,
+    solidly_apply_after,
+    solidly_fields,
+    solidly_load,
+    solidly_marginal_price,
+    solidly_quote,
+)
+from mevfast._univ2 cimport v2_after_fields, v2_fields, v2_load, v2_marginal_price, v2_quote
+from mevfast._univ3 cimport (
+    v3_after_fields,
+    v3_fields,
+    v3_free,
+    v3_load,
+    v3_marginal_price,
+    v3_quote,
+)
 from mevfast.types cimport (
+    POOL_ALGEBRA_INTEGRAL,
+    POOL_ALGEBRA_V1,
+    POOL_BALANCER_COMPOSABLE_STABLE,
+    POOL_BALANCER_WEIGHTED,
+    POOL_CAMELOT_V2,
+    POOL_CURVE_STABLE,
+    POOL_CURVE_STABLE_NG,
+    POOL_CURVE_TRICRYPTO_NG,
+    POOL_CURVE_TWOCRYPTO_NG,
+    POOL_PANCAKE_V3,
+    POOL_SOLIDLY,
     POOL_UNISWAP_V2,
     POOL_UNISWAP_V3,
+    POOL_UNISWAP_V4,
     QUOTE_NO_LIQUIDITY,
     QUOTE_NO_OUTPUT,
     QUOTE_OK,
@@ -33,26 +75,46 @@ from mevfast.types cimport (
     QUOTE_ZERO_AMOUNT,
     pool_quote,
     pool_state,
-    v2_state,
-    v3_state,
-    v3_tick,
 )
-from mevfast.u256 cimport (
-    MAX_TICK,
-    MIN_TICK,
-    u128_make,
-    u256,
-)
+from mevfast.u256 cimport u256
 
-from mevfast._math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, get_sqrt_ratio_at_tick
 from mevfast.errors import DataError
 
 # Of every kind, the state fields that a swap moves: the keys of Quote.after.
+_PRICE = ("sqrt_price_x96", "tick", "liquidity")
 AFTER_FIELDS = {
     "uniswap_v2": ("reserve0", "reserve1"),
-    "uniswap_v3": ("sqrt_price_x96", "tick", "liquidity"),
+    "uniswap_v3": _PRICE,
+    "pancake_v3": _PRICE,
+    "algebra_v1": _PRICE,
+    "algebra_integral": _PRICE,
+    "uniswap_v4": _PRICE,
+    "camelot_v2": ("reserve0", "reserve1"),
+    "solidly": ("reserve0", "reserve1"),
+    "curve_stable": ("balances",),
+    "curve_stable_ng": ("balances",),
+    "curve_tricrypto_ng": ("balances", "d"),
+    "curve_twocrypto_ng": ("balances", "d"),
+    "balancer_weighted": ("balances",),
+    "balancer_composable_stable": ("balances",),
 }
 KINDS = tuple(AFTER_FIELDS)
+_KIND_NUMBERS = {
+    "uniswap_v2": POOL_UNISWAP_V2,
+    "uniswap_v3": POOL_UNISWAP_V3,
+    "pancake_v3": POOL_PANCAKE_V3,
+    "algebra_v1": POOL_ALGEBRA_V1,
+    "algebra_integral": POOL_ALGEBRA_INTEGRAL,
+    "uniswap_v4": POOL_UNISWAP_V4,
+    "camelot_v2": POOL_CAMELOT_V2,
+    "solidly": POOL_SOLIDLY,
+    "curve_stable": POOL_CURVE_STABLE,
+    "curve_stable_ng": POOL_CURVE_STABLE_NG,
+    "curve_tricrypto_ng": POOL_CURVE_TRICRYPTO_NG,
+    "curve_twocrypto_ng": POOL_CURVE_TWOCRYPTO_NG,
+    "balancer_weighted": POOL_BALANCER_WEIGHTED,
+    "balancer_composable_stable": POOL_BALANCER_COMPOSABLE_STABLE,
+}
 
 Quote = namedtuple("Quote", ("amount_in", "amount_out", "after", "price_after"), module=__name__)
 Refused = namedtuple("Refused", ("reason",), module=__name__)
@@ -65,173 +127,171 @@ _REASONS = {
     QUOTE_PRICE_LIMIT: "PRICE_LIMIT",
     QUOTE_UNKNOWN_KIND: "UNKNOWN_KIND",
 }
-_MAX_TICK_SPACING = 16383  # UniswapV3Factory.enableFeeAmount
-_DECIMAL = re.compile(r"-?[0-9]{1,80}", re.ASCII)
+
+
+cdef enum pool_family:
+    FAMILY_NONE
+    FAMILY_V2
+    FAMILY_V3
+    FAMILY_SOLIDLY
+    FAMILY_CURVE
+    FAMILY_CRYPTO
+    FAMILY_BALANCER
+
+
+cdef inline pool_family _family(uint32_t kind) noexcept nogil:
+    """Which kernel a kind belongs to: the member of pool_state's union that it uses."""
+    if kind == POOL_UNISWAP_V2:
+        return FAMILY_V2
+    if POOL_UNISWAP_V3 <= kind <= POOL_UNISWAP_V4:
+        return FAMILY_V3
+    if kind == POOL_CAMELOT_V2 or kind == POOL_SOLIDLY:
+        return FAMILY_SOLIDLY
+    if kind == POOL_CURVE_STABLE or kind == POOL_CURVE_STABLE_NG:
+        return FAMILY_CURVE
+    if kind == POOL_CURVE_TRICRYPTO_NG or kind == POOL_CURVE_TWOCRYPTO_NG:
+        return FAMILY_CRYPTO
+    if kind == POOL_BALANCER_WEIGHTED or kind == POOL_BALANCER_COMPOSABLE_STABLE:
+        return FAMILY_BALANCER
+    return FAMILY_NONE
 
 
 cdef int pool_quote_limited(
-    const pool_state *s, int zero_for_one, int exact_in, const u256 *amount,
+    const pool_state *s, int token_in, int token_out, int exact_in, const u256 *amount,
     const u256 *sqrt_price_limit_x96, pool_quote *q,
 ) noexcept nogil:
     """pool_quote_exact with a price limit for kinds that have one; NULL for none."""
-    if s.kind == POOL_UNISWAP_V2:
-        return v2_quote(&s.v2, zero_for_one, exact_in, amount, q)
-    if s.kind == POOL_UNISWAP_V3:
-        return v3_quote(&s.v3, zero_for_one, exact_in, amount, sqrt_price_limit_x96, q)
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V2:
+        return v2_quote(&s.v2, token_in == 0, exact_in, amount, q)
+    if family == FAMILY_V3:
+        return v3_quote(&s.v3, token_in == 0, exact_in, amount, sqrt_price_limit_x96, q)
+    if family == FAMILY_SOLIDLY:
+        return solidly_quote(&s.solidly, token_in, token_out, exact_in, amount, q)
+    if family == FAMILY_CURVE:
+        return curve_quote(&s.curve, token_in, token_out, exact_in, amount, q)
+    if family == FAMILY_CRYPTO:
+        return crypto_quote(&s.crypto, token_in, token_out, exact_in, amount, q)
+    if family == FAMILY_BALANCER:
+        return balancer_quote(&s.balancer, token_in, token_out, exact_in, amount, q)
     return QUOTE_UNKNOWN_KIND
 
 
 cdef int pool_quote_exact(
-    const pool_state *s, int zero_for_one, int exact_in, const u256 *amount, pool_quote *q,
+    const pool_state *s, int token_in, int token_out, int exact_in, const u256 *amount,
+    pool_quote *q,
 ) noexcept nogil:
     """What the contract would take and pay for `amount`, input or output by exact_in (0 or 1).
 
-    Fills q and returns QUOTE_OK, or returns the reason and leaves q undefined.
+    Tokens are indices into the pool's own, different ones. Fills q and returns QUOTE_OK, or
+    returns the reason and leaves q undefined.
     """
-    return pool_quote_limited(s, zero_for_one, exact_in, amount, NULL, q)
+    return pool_quote_limited(s, token_in, token_out, exact_in, amount, NULL, q)
 
 
-cdef double pool_marginal_price(const pool_state *s, int zero_for_one) noexcept nogil:
+cdef double pool_marginal_price(const pool_state *s, int token_in, int token_out) noexcept nogil:
     """Tokens out per token in of an infinitesimal swap, fee taken off; 0.0 without liquidity."""
-    if s.kind == POOL_UNISWAP_V2:
-        return v2_marginal_price(&s.v2, zero_for_one)
-    if s.kind == POOL_UNISWAP_V3:
-        return v3_marginal_price(&s.v3, zero_for_one)
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V2:
+        return v2_marginal_price(&s.v2, token_in == 0)
+    if family == FAMILY_V3:
+        return v3_marginal_price(&s.v3, token_in == 0)
+    if family == FAMILY_SOLIDLY:
+        return solidly_marginal_price(&s.solidly, token_in, token_out)
+    if family == FAMILY_CURVE:
+        return curve_marginal_price(&s.curve, token_in, token_out)
+    if family == FAMILY_CRYPTO:
+        return crypto_marginal_price(&s.crypto, token_in, token_out)
+    if family == FAMILY_BALANCER:
+        return balancer_marginal_price(&s.balancer, token_in, token_out)
     return 0.0
 
 
-cdef void pool_apply_after(pool_state *s, const pool_quote *q) noexcept nogil:
+cdef void pool_apply_after(
+    pool_state *s, int token_in, int token_out, const pool_quote *q,
+) noexcept nogil:
     """Moves s to the state after the swap that q, a QUOTE_OK of s itself, describes."""
-    if s.kind == POOL_UNISWAP_V2:
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V2:
         s.v2.reserve0 = q.after.v2.reserve0
         s.v2.reserve1 = q.after.v2.reserve1
-    elif s.kind == POOL_UNISWAP_V3:
+    elif family == FAMILY_V3:
         s.v3.sqrt_price_x96 = q.after.v3.sqrt_price_x96
         s.v3.liquidity = q.after.v3.liquidity
         s.v3.tick = q.after.v3.tick
+    elif family == FAMILY_SOLIDLY:
+        solidly_apply_after(&s.solidly, token_in, token_out, q)
+    elif family == FAMILY_CURVE:
+        curve_apply_after(&s.curve, token_in, token_out, q)
+    elif family == FAMILY_CRYPTO:
+        crypto_apply_after(&s.crypto, token_in, token_out, q)
+    elif family == FAMILY_BALANCER:
+        balancer_apply_after(&s.balancer, token_in, token_out, q)
 
 
-def parse_integer(value, str where, low, high):
-    """An int, or a decimal string, in [low, high]; DataError names `where` otherwise."""
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(f"{where}: expected an integer or a decimal string, was {value!r:.60}")
-    if not low <= value <= high:
-        raise DataError(f"{where}: expected an integer in [{low}, {high}], was {value}")
-    return value
+cdef int pool_n_tokens(const pool_state *s) noexcept nogil:
+    """How many tokens the pool's indices count, its own token included where it is listed."""
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_CURVE:
+        return s.curve.n_tokens
+    if family == FAMILY_CRYPTO:
+        return s.crypto.n_tokens
+    if family == FAMILY_BALANCER:
+        return s.balancer.n_tokens
+    return 2
 
 
-def _field(fields, str name, str where, low, high):
-    if name not in fields:
-        raise DataError(f"{where}{name}: expected an integer or a decimal string, was missing")
-    return parse_integer(fields[name], where + name, low, high)
+cdef int _load(pool_state *state, object fields, str where) except -1:
+    cdef pool_family family = _family(state.kind)
+    if family == FAMILY_V2:
+        return v2_load(state, fields, where)
+    if family == FAMILY_V3:
+        return v3_load(state, fields, where)
+    if family == FAMILY_SOLIDLY:
+        return solidly_load(state, fields, where)
+    if family == FAMILY_CURVE:
+        return curve_load(state, fields, where)
+    if family == FAMILY_CRYPTO:
+        return crypto_load(state, fields, where)
+    return balancer_load(state, fields, where)
 
 
-def _ticks(fields, str where, int spacing):
-    """Sorted [(tick, liquidity_net)] of a V3 state."""
-    entries = fields.get("ticks")
-    if not isinstance(entries, list | tuple):
-        raise DataError(
-            f"{where}ticks: expected a list of [tick, liquidity_net], was "
-            f"{'missing' if 'ticks' not in fields else type(entries).__name__}"
-        )
-    found = {}
-    for i, entry in enumerate(entries):
-        at = f"{where}ticks[{i}]"
-        if not isinstance(entry, list | tuple) or len(entry) != 2:
-            raise DataError(f"{at}: expected [tick, liquidity_net], was {entry!r:.60}")
-        tick = parse_integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
-        if tick % spacing:
-            raise DataError(f"{at}[0]: expected a multiple of tick_spacing {spacing}, was {tick}")
-        if tick in found:
-            raise DataError(f"{at}[0]: expected every tick once, was {tick} again")
-        found[tick] = parse_integer(entry[1], f"{at}[1]", -(1 << 127), (1 << 127) - 1)
-    return sorted(found.items())
+cdef object _fields(const pool_state *s):
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V2:
+        return v2_fields(s)
+    if family == FAMILY_V3:
+        return v3_fields(s)
+    if family == FAMILY_SOLIDLY:
+        return solidly_fields(s)
+    if family == FAMILY_CURVE:
+        return curve_fields(s)
+    if family == FAMILY_CRYPTO:
+        return crypto_fields(s)
+    return balancer_fields(s)
 
 
-def _check_tick(tick, sqrt_price_x96, str where):
-    """slot0's two halves agree; after a downward stop on a crossed tick, tick is one lower."""
-    if sqrt_price_x96 == 0:
-        return
-    if sqrt_price_x96 < MIN_SQRT_RATIO:
-        raise DataError(
-            f"{where}sqrt_price_x96: expected 0 (not initialised) or an integer in "
-            f"[{MIN_SQRT_RATIO}, {MAX_SQRT_RATIO - 1}], was {sqrt_price_x96}"
-        )
-    if not get_sqrt_ratio_at_tick(tick) <= sqrt_price_x96 <= get_sqrt_ratio_at_tick(
-        min(tick + 1, MAX_TICK)
-    ):
-        raise DataError(
-            f"{where}tick: expected the tick of sqrt_price_x96 {sqrt_price_x96}, was {tick}"
-        )
-
-
-cdef int _load_v2(pool_state *state, object fields, str where) except -1:
-    cdef v2_state *s = &state.v2
-    s.fee_pips = _field(fields, "fee_pips", where, 0, 999_999)
-    u128_from_pyint(&s.reserve0, _field(fields, "reserve0", where, 0, (1 << 112) - 1))
-    u128_from_pyint(&s.reserve1, _field(fields, "reserve1", where, 0, (1 << 112) - 1))
-    state.kind = POOL_UNISWAP_V2
-    return 0
-
-
-cdef int _load_v3(pool_state *state, object fields, str where) except -1:
-    cdef v3_state *s = &state.v3
-    cdef v3_tick *entry
-    s.fee_pips = _field(fields, "fee_pips", where, 0, 999_999)
-    s.tick_spacing = _field(fields, "tick_spacing", where, 1, _MAX_TICK_SPACING)
-    price = _field(fields, "sqrt_price_x96", where, 0, MAX_SQRT_RATIO - 1)
-    u256_from_pyint(&s.sqrt_price_x96, price)
-    s.tick = _field(fields, "tick", where, MIN_TICK, MAX_TICK)
-    _check_tick(s.tick, price, where)
-    u128_from_pyint(&s.liquidity, _field(fields, "liquidity", where, 0, (1 << 128) - 1))
-    ticks = _ticks(fields, where, s.tick_spacing)
-    entry = <v3_tick *>malloc(max(1, len(ticks)) * sizeof(v3_tick))
-    if entry == NULL:
-        raise MemoryError
-    s.ticks = entry
-    s.n_ticks = <uint32_t>len(ticks)
-    state.kind = POOL_UNISWAP_V3
-    for tick, net in ticks:
-        entry.tick = tick
-        entry.liquidity_gross = u128_make(0, 0)
-        i128_from_pyint(&entry.liquidity_net, net)
-        entry += 1
-    return 0
-
-
-cdef object _after(uint32_t kind, const pool_quote *q):
-    if kind == POOL_UNISWAP_V2:
-        return {
-            "reserve0": u128_to_pyint(q.after.v2.reserve0),
-            "reserve1": u128_to_pyint(q.after.v2.reserve1),
-        }
-    return {
-        "sqrt_price_x96": u256_to_pyint(&q.after.v3.sqrt_price_x96),
-        "tick": q.after.v3.tick,
-        "liquidity": u128_to_pyint(q.after.v3.liquidity),
-    }
-
-
-cdef object _answer(uint32_t kind, int status, const pool_quote *q):
-    if status != QUOTE_OK:
-        return Refused(_REASONS[status])
-    return Quote(
-        u256_to_pyint(&q.amount_in), u256_to_pyint(&q.amount_out), _after(kind, q), q.price_after
-    )
-
-
-cdef int _zero_for_one(object token_in) except -1:
-    if token_in not in (0, 1):
-        raise ValueError(f"token_in: expected 0 or 1, was {token_in!r}")
-    return token_in == 0
+cdef object _after_fields(const pool_state *s, int token_in, int token_out, const pool_quote *q):
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V2:
+        return v2_after_fields(q)
+    if family == FAMILY_V3:
+        return v3_after_fields(q)
+    if family == FAMILY_SOLIDLY:
+        return solidly_after_fields(s, token_in, token_out, q)
+    if family == FAMILY_CURVE:
+        return curve_after_fields(s, token_in, token_out, q)
+    if family == FAMILY_CRYPTO:
+        return crypto_after_fields(s, token_in, token_out, q)
+    return balancer_after_fields(s, token_in, token_out, q)
 
 
 cdef int _exact_in(object exact) except -1:
-    if exact not in ("in", "out"):
-        raise ValueError(f"exact: expected 'in' or 'out', was {exact!r}")
-    return exact == "in"
+    if exact == "in":
+        return True
+    if exact == "out":
+        return False
+    raise ValueError(f"exact: expected 'in' or 'out', was {exact!r}")
 
 
 cdef class Pool:
@@ -240,6 +300,7 @@ cdef class Pool:
     `kind` is one of KINDS; `fields` holds the state fields that mevfast-vectors/1 gives that kind,
     integers or decimal strings; `where` is put before field names in errors ("pools[3]."). Fields
     that the kind does not have are ignored. DataError names a field that is missing or wrong.
+    Tokens are indices into the pool's own; a pool of two needs no token_out.
     """
 
     def __cinit__(self, kind, fields, where=""):
@@ -250,87 +311,94 @@ cdef class Pool:
                 f"{where.rstrip('.') or 'pool'}: expected an object, was {type(fields).__name__}"
             )
         self.kind = kind
-        if kind == "uniswap_v2":
-            _load_v2(&self.state, fields, where)
-        else:
-            _load_v3(&self.state, fields, where)
+        self.state.kind = _KIND_NUMBERS[kind]
+        _load(&self.state, fields, where)
+        self.n_tokens = pool_n_tokens(&self.state)
 
     def __dealloc__(self):
-        if self.state.kind == POOL_UNISWAP_V3:
-            free(<void *>self.state.v3.ticks)
+        if _family(self.state.kind) == FAMILY_V3:
+            v3_free(&self.state)
+
+    cdef int _tokens(self, int *i, int *j, object token_in, object token_out) except -1:
+        """*i and *j = the two indices; ValueError where there are no such two tokens."""
+        cdef int n = self.n_tokens
+        if token_in not in range(n):
+            raise ValueError(f"token_in: expected an index below {n}, was {token_in!r}")
+        i[0] = token_in
+        if token_out is None and n == 2:
+            j[0] = 1 - i[0]
+            return 0
+        if token_out not in range(n) or token_out == token_in:
+            raise ValueError(
+                f"token_out: expected an index below {n} other than {token_in}, was {token_out!r}"
+            )
+        j[0] = token_out
+        return 0
 
     def fields(self):
         """The state as the fields that the constructor takes, integers throughout."""
-        cdef v3_state *s = &self.state.v3
-        cdef uint32_t i
-        if self.state.kind == POOL_UNISWAP_V2:
-            return {
-                "fee_pips": self.state.v2.fee_pips,
-                "reserve0": u128_to_pyint(self.state.v2.reserve0),
-                "reserve1": u128_to_pyint(self.state.v2.reserve1),
-            }
-        return {
-            "fee_pips": s.fee_pips,
-            "tick_spacing": s.tick_spacing,
-            "sqrt_price_x96": u256_to_pyint(&s.sqrt_price_x96),
-            "tick": s.tick,
-            "liquidity": u128_to_pyint(s.liquidity),
-            "ticks": [
-                [s.ticks[i].tick, i128_to_pyint(s.ticks[i].liquidity_net)]
-                for i in range(s.n_ticks)
-            ],
-        }
+        return _fields(&self.state)
 
-    def quote(self, token_in, amount, exact="in", sqrt_price_limit_x96=None):
+    def quote(self, token_in, amount, exact="in", sqrt_price_limit_x96=None, token_out=None):
         """Swaps `amount` wei of the input (exact "in") or output ("out") on a copy of the state.
 
         Returns Quote(amount_in, amount_out, after, price_after), or Refused(reason) where the
-        contract would revert. `token_in` is 0 or 1. A concentrated-liquidity pool that runs out,
-        of liquidity or at the limit, fills in part. TypeError or ValueError for other arguments.
+        contract would revert. A concentrated-liquidity pool that runs out, of liquidity or at the
+        limit, fills in part. TypeError or ValueError for other arguments.
         """
         cdef u256 wei, limit
         cdef pool_quote q
-        cdef int status
-        cdef int zero_for_one = _zero_for_one(token_in), exact_in = _exact_in(exact)
+        cdef int i, j, status, exact_in = _exact_in(exact)
+        self._tokens(&i, &j, token_in, token_out)
         u256_from_pyint(&wei, amount)
         if sqrt_price_limit_x96 is not None:
-            if self.state.kind != POOL_UNISWAP_V3:
+            if _family(self.state.kind) != FAMILY_V3:
                 raise ValueError(f"sqrt_price_limit_x96: {self.kind} has no price limit")
             u256_from_pyint(&limit, sqrt_price_limit_x96)
         status = pool_quote_limited(
-            &self.state, zero_for_one, exact_in, &wei,
-            NULL if sqrt_price_limit_x96 is None else &limit, &q,
+            &self.state, i, j, exact_in, &wei, NULL if sqrt_price_limit_x96 is None else &limit, &q
         )
-        return _answer(self.state.kind, status, &q)
+        return self._answer(status, i, j, &q)
 
-    def apply(self, token_in, amount, exact="in"):
+    cdef object _answer(self, int status, int i, int j, const pool_quote *q):
+        if status != QUOTE_OK:
+            return Refused(_REASONS[status])
+        return Quote(
+            u256_to_pyint(&q.amount_in), u256_to_pyint(&q.amount_out),
+            _after_fields(&self.state, i, j, q), q.price_after,
+        )
+
+    def apply(self, token_in, amount, exact="in", token_out=None):
         """quote(), and where it is a Quote the state becomes the one after the swap."""
         cdef u256 wei
         cdef pool_quote q
-        cdef int status
+        cdef int i, j, status, exact_in = _exact_in(exact)
+        self._tokens(&i, &j, token_in, token_out)
         u256_from_pyint(&wei, amount)
-        status = pool_quote_exact(
-            &self.state, _zero_for_one(token_in), _exact_in(exact), &wei, &q
-        )
+        status = pool_quote_exact(&self.state, i, j, exact_in, &wei, &q)
+        answer = self._answer(status, i, j, &q)
         if status == QUOTE_OK:
-            pool_apply_after(&self.state, &q)
-        return _answer(self.state.kind, status, &q)
+            pool_apply_after(&self.state, i, j, &q)
+        return answer
 
-    def marginal_price(self, token_in):
+    def marginal_price(self, token_in, token_out=None):
         """Tokens out per token in of an infinitesimal swap, fee taken off; 0.0 when empty."""
-        return pool_marginal_price(&self.state, _zero_for_one(token_in))
+        cdef int i, j
+        self._tokens(&i, &j, token_in, token_out)
+        return pool_marginal_price(&self.state, i, j)
 
-    def time_quotes(self, token_in, amount, exact, count):
+    def time_quotes(self, token_in, amount, exact, count, token_out=None):
         """CPU seconds that `count` equal quotes take in a C loop: for benches."""
         cdef u256 wei
         cdef pool_quote q
-        cdef long i, n = count
-        cdef int zero_for_one = _zero_for_one(token_in), exact_in = _exact_in(exact)
+        cdef long k, n = count
+        cdef int i, j, exact_in = _exact_in(exact)
         cdef clock_t start
+        self._tokens(&i, &j, token_in, token_out)
         u256_from_pyint(&wei, amount)
         with nogil:
             start = clock()
-            for i in range(n):
-                pool_quote_exact(&self.state, zero_for_one, exact_in, &wei, &q)
+            for k in range(n):
+                pool_quote_exact(&self.state, i, j, exact_in, &wei, &q)
             start = clock() - start
         return <double>start / CLOCKS_PER_SEC

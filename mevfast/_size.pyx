@@ -92,7 +92,8 @@ cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint
     amounts[0] = amount_in[0]
     slope[0] = 1.0
     for i in range(n):
-        if pool_quote_exact(pools[i], zero_for_one[i], True, &amounts[i], &q) != QUOTE_OK:
+        if pool_quote_exact(pools[i], 1 - zero_for_one[i], zero_for_one[i], True, &amounts[i],
+                            &q) != QUOTE_OK:
             return -1
         if u256_cmp(&q.amount_in, &amounts[i]) != 0:
             return -1
@@ -108,7 +109,8 @@ cdef int chain_need(const pool_state **pools, const uint8_t *zero_for_one, uint3
     cdef u256 want = amount_out[0]
     cdef uint32_t i
     for i in range(n, 0, -1):
-        if pool_quote_exact(pools[i - 1], zero_for_one[i - 1], False, &want, &q) != QUOTE_OK:
+        if pool_quote_exact(pools[i - 1], 1 - zero_for_one[i - 1], zero_for_one[i - 1], False, &want,
+                            &q) != QUOTE_OK:
             return -1
         if u256_lt(&q.amount_out, &want):
             return -1
@@ -235,7 +237,7 @@ cdef double marginal(const pool_state **pools, const uint8_t *zero_for_one,
     cdef double price = 1.0
     cdef uint32_t i
     for i in range(n):
-        price *= pool_marginal_price(pools[i], zero_for_one[i])
+        price *= pool_marginal_price(pools[i], 1 - zero_for_one[i], zero_for_one[i])
     return price
 
 

@@ -6,6 +6,7 @@ not know tokens, tables or other kernels.
 
 from libc.stdint cimport uint64_t
 
+from mevfast._math cimport u128_from_pyint, u128_to_pyint
 from mevfast.types cimport (
     QUOTE_NO_LIQUIDITY,
     QUOTE_NO_OUTPUT,
@@ -13,6 +14,7 @@ from mevfast.types cimport (
     QUOTE_OVERFLOW,
     QUOTE_ZERO_AMOUNT,
     pool_quote,
+    pool_state,
     v2_state,
 )
 from mevfast.u256 cimport (
@@ -32,6 +34,8 @@ from mevfast.u256 cimport (
     u256_mul_u64,
     u256_sub,
 )
+
+from mevfast._fields import integer_field
 
 cdef enum:
     RESERVE_BITS = 112  # the contract keeps reserves as uint112 and reverts with OVERFLOW above
@@ -128,3 +132,29 @@ cdef int v2_quote(
     q.after.v2.reserve1 = u256_lo128(&after_out if zero_for_one else &after_in)
     q.price_after = _price(&after_in, &after_out, <double>kept / FEE_DENOMINATOR)
     return QUOTE_OK
+
+
+cdef int v2_load(pool_state *state, object fields, str where) except -1:
+    """Fills state.v2 from the fields of mevfast-vectors/1; DataError names a wrong one."""
+    cdef v2_state *s = &state.v2
+    s.fee_pips = integer_field(fields, "fee_pips", where, 0, 999_999)
+    u128_from_pyint(&s.reserve0, integer_field(fields, "reserve0", where, 0, (1 << 112) - 1))
+    u128_from_pyint(&s.reserve1, integer_field(fields, "reserve1", where, 0, (1 << 112) - 1))
+    return 0
+
+
+cdef object v2_fields(const pool_state *state):
+    """The fields that v2_load takes."""
+    return {
+        "fee_pips": state.v2.fee_pips,
+        "reserve0": u128_to_pyint(state.v2.reserve0),
+        "reserve1": u128_to_pyint(state.v2.reserve1),
+    }
+
+
+cdef object v2_after_fields(const pool_quote *q):
+    """The fields that the quoted swap moves, as they are after it."""
+    return {
+        "reserve0": u128_to_pyint(q.after.v2.reserve0),
+        "reserve1": u128_to_pyint(q.after.v2.reserve1),
+    }

@@ -5,7 +5,16 @@ of ticks are tick_math.h. Must not know tokens, tables or other kernels.
 """
 
 from libc.stdint cimport int32_t, uint32_t
+from libc.stdlib cimport free, malloc
 
+from mevfast._math cimport (
+    i128_from_pyint,
+    i128_to_pyint,
+    u128_from_pyint,
+    u128_to_pyint,
+    u256_from_pyint,
+    u256_to_pyint,
+)
 from mevfast.types cimport (
     QUOTE_NO_LIQUIDITY,
     QUOTE_NO_OUTPUT,
@@ -14,6 +23,7 @@ from mevfast.types cimport (
     QUOTE_PRICE_LIMIT,
     QUOTE_ZERO_AMOUNT,
     pool_quote,
+    pool_state,
     v3_after,
     v3_state,
     v3_tick,
@@ -35,6 +45,7 @@ from mevfast.u256 cimport (
     tick_math_price_in_range,
     u128_add_i128,
     u128_is_zero,
+    u128_make,
     u256,
     u256_add,
     u256_add_u64,
@@ -48,6 +59,14 @@ from mevfast.u256 cimport (
     u256_sub_u64,
     u256_to_double,
 )
+
+from mevfast._fields import integer_field, list_field, parse_integer
+from mevfast._math import MAX_SQRT_RATIO as _MAX_SQRT_RATIO
+from mevfast._math import MIN_SQRT_RATIO as _MIN_SQRT_RATIO
+from mevfast._math import get_sqrt_ratio_at_tick
+from mevfast.errors import DataError
+
+_MAX_TICK_SPACING = 16383  # UniswapV3Factory.enableFeeAmount
 
 cdef enum:
     WORD_BITS = 8  # a bitmap word shows 256 ticks; the contract stops, and rounds, at its end
@@ -261,3 +280,93 @@ cdef int v3_quote(
     q.after.v3 = at
     q.price_after = _price(&at, s.fee_pips, zero_for_one)
     return QUOTE_OK
+
+
+cdef list _ticks(object fields, str where, int spacing):
+    """Sorted [(tick, liquidity_net)] of a V3 state."""
+    entries = list_field(fields, "ticks", where, 0, 2 * MAX_TICK + 1)
+    found = {}
+    for i, entry in enumerate(entries):
+        at = f"{where}ticks[{i}]"
+        if not isinstance(entry, list | tuple) or len(entry) != 2:
+            raise DataError(f"{at}: expected [tick, liquidity_net], was {entry!r:.60}")
+        tick = parse_integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
+        if tick % spacing:
+            raise DataError(f"{at}[0]: expected a multiple of tick_spacing {spacing}, was {tick}")
+        if tick in found:
+            raise DataError(f"{at}[0]: expected every tick once, was {tick} again")
+        found[tick] = parse_integer(entry[1], f"{at}[1]", -(1 << 127), (1 << 127) - 1)
+    return sorted(found.items())
+
+
+cdef int _check_tick(object tick, object sqrt_price_x96, str where) except -1:
+    """slot0's two halves agree; after a downward stop on a crossed tick, tick is one lower."""
+    if sqrt_price_x96 == 0:
+        return 0
+    if sqrt_price_x96 < _MIN_SQRT_RATIO:
+        raise DataError(
+            f"{where}sqrt_price_x96: expected 0 (not initialised) or an integer in "
+            f"[{_MIN_SQRT_RATIO}, {_MAX_SQRT_RATIO - 1}], was {sqrt_price_x96}"
+        )
+    if not get_sqrt_ratio_at_tick(tick) <= sqrt_price_x96 <= get_sqrt_ratio_at_tick(
+        min(tick + 1, MAX_TICK)
+    ):
+        raise DataError(
+            f"{where}tick: expected the tick of sqrt_price_x96 {sqrt_price_x96}, was {tick}"
+        )
+    return 0
+
+
+cdef int v3_load(pool_state *state, object fields, str where) except -1:
+    """Fills state.v3, whose ticks v3_free gives back; DataError names a wrong field."""
+    cdef v3_state *s = &state.v3
+    cdef v3_tick *entry
+    s.fee_pips = integer_field(fields, "fee_pips", where, 0, 999_999)
+    s.tick_spacing = integer_field(fields, "tick_spacing", where, 1, _MAX_TICK_SPACING)
+    price = integer_field(fields, "sqrt_price_x96", where, 0, _MAX_SQRT_RATIO - 1)
+    u256_from_pyint(&s.sqrt_price_x96, price)
+    s.tick = integer_field(fields, "tick", where, MIN_TICK, MAX_TICK)
+    _check_tick(s.tick, price, where)
+    u128_from_pyint(&s.liquidity, integer_field(fields, "liquidity", where, 0, (1 << 128) - 1))
+    ticks = _ticks(fields, where, s.tick_spacing)
+    entry = <v3_tick *>malloc(max(1, len(ticks)) * sizeof(v3_tick))
+    if entry == NULL:
+        raise MemoryError
+    s.ticks = entry
+    s.n_ticks = <uint32_t>len(ticks)
+    for tick, net in ticks:
+        entry.tick = tick
+        entry.liquidity_gross = u128_make(0, 0)
+        i128_from_pyint(&entry.liquidity_net, net)
+        entry += 1
+    return 0
+
+
+cdef void v3_free(pool_state *state) noexcept:
+    """Gives back what v3_load took."""
+    free(<void *>state.v3.ticks)
+
+
+cdef object v3_fields(const pool_state *state):
+    """The fields that v3_load takes."""
+    cdef const v3_state *s = &state.v3
+    cdef uint32_t i
+    return {
+        "fee_pips": s.fee_pips,
+        "tick_spacing": s.tick_spacing,
+        "sqrt_price_x96": u256_to_pyint(&s.sqrt_price_x96),
+        "tick": s.tick,
+        "liquidity": u128_to_pyint(s.liquidity),
+        "ticks": [
+            [s.ticks[i].tick, i128_to_pyint(s.ticks[i].liquidity_net)] for i in range(s.n_ticks)
+        ],
+    }
+
+
+cdef object v3_after_fields(const pool_quote *q):
+    """The fields that the quoted swap moves, as they are after it."""
+    return {
+        "sqrt_price_x96": u256_to_pyint(&q.after.v3.sqrt_price_x96),
+        "tick": q.after.v3.tick,
+        "liquidity": u128_to_pyint(q.after.v3.liquidity),
+    }

@@ -303,7 +303,7 @@ def _swap_v3(
     root = math.sqrt(factor)
     limit = int(origin / root if way == 0 else origin * root) if factor > 1 else origin
     fields = {**state, "ticks": [(tick, net) for tick, _, net in state["ticks"]]}
-    quote = Pool(pool.kind, fields).quote(way, 1 << 250, "in", limit)
+    quote = Pool(pool.kind, fields).quote(way, 1 << 250, sqrt_price_limit_x96=limit)
     if isinstance(quote, Refused):
         raise DataError(f"made market: a swap in 0x{pool.address.hex()} says {quote.reason}")
     amounts = [quote.amount_in, -quote.amount_out]

@@ -11,6 +11,21 @@ cdef extern from "pool.h" nogil:
         POOL_NONE
         POOL_UNISWAP_V2
         POOL_UNISWAP_V3
+        POOL_PANCAKE_V3
+        POOL_ALGEBRA_V1
+        POOL_ALGEBRA_INTEGRAL
+        POOL_UNISWAP_V4
+        POOL_CAMELOT_V2
+        POOL_SOLIDLY
+        POOL_CURVE_STABLE
+        POOL_CURVE_STABLE_NG
+        POOL_CURVE_TRICRYPTO_NG
+        POOL_CURVE_TWOCRYPTO_NG
+        POOL_BALANCER_WEIGHTED
+        POOL_BALANCER_COMPOSABLE_STABLE
+
+    enum:
+        POOL_MAX_TOKENS
 
     enum quote_status:
         QUOTE_OK
@@ -40,10 +55,66 @@ cdef extern from "pool.h" nogil:
         uint32_t n_ticks
         const v3_tick *ticks
 
+    enum solidly_form:
+        SOLIDLY_VELODROME
+        SOLIDLY_CAMELOT
+
+    ctypedef struct solidly_state:
+        u256 reserve[2]
+        u256 decimals[2]
+        uint32_t fee[2]
+        uint32_t fee_denominator
+        uint32_t owner_fee_share
+        uint8_t stable
+        uint8_t form
+
+    enum curve_form:
+        CURVE_3POOL
+        CURVE_Y_POOL
+        CURVE_PLAIN
+        CURVE_NG
+
+    ctypedef struct curve_state:
+        u256 balance[8]
+        u256 rate[8]
+        u256 amp
+        u256 fee
+        u256 admin_fee
+        u256 offpeg_fee_multiplier
+        uint8_t n_tokens
+        uint8_t form
+
+    ctypedef struct crypto_state:
+        u256 balance[3]
+        u256 precision[3]
+        u256 price_scale[2]
+        u256 amp
+        u256 gamma
+        u256 d
+        u256 mid_fee
+        u256 out_fee
+        u256 fee_gamma
+        uint8_t n_tokens
+
+    ctypedef struct balancer_state:
+        u256 balance[8]
+        u256 scaling_factor[8]
+        u256 weight[8]
+        u256 swap_fee
+        u256 amp
+        u256 amp_precision
+        uint8_t n_tokens
+        uint8_t bpt_index
+        uint8_t pow_shortcuts
+
     ctypedef struct pool_state:
         uint32_t kind
         v2_state v2
         v3_state v3
+        solidly_state solidly
+        curve_state curve
+        crypto_state crypto
+        balancer_state balancer
 
     ctypedef struct v2_after:
         u128 reserve0
@@ -54,10 +125,16 @@ cdef extern from "pool.h" nogil:
         u128 liquidity
         int32_t tick
 
+    ctypedef struct balances_after:
+        u256 balance_in
+        u256 balance_out
+        u256 d
+
     # Anonymous in C: reach through `quote.after.v2.reserve0`, never copy it whole.
     ctypedef union pool_after:
         v2_after v2
         v3_after v3
+        balances_after balances
 
     ctypedef struct pool_quote:
         u256 amount_in

@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 
 import orjson
 
-from mevfast._pool import AFTER_FIELDS, KINDS, Pool, Refused, parse_integer
+from mevfast._fields import parse_integer
+from mevfast._pool import AFTER_FIELDS, KINDS, Pool, Refused
 from mevfast.errors import DataError
 
 HELP = "replay recorded swaps; exit 1 on any mismatch"
@@ -29,6 +30,7 @@ class Case:
     index: int
     pool: str
     token_in: int
+    token_out: int
     exact: Literal["in", "out"]
     amount: int
     ok: bool
@@ -114,8 +116,11 @@ def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
     pool = _get(fields, "pool", where)
     if not isinstance(pool, str) or pool not in pools:
         raise DataError(f"{where}.pool: expected the id of a pool of this file, was {pool!r:.60}")
-    token_in = _integer(fields, "token_in", where, 0, 1)
-    _integer(fields, "token_out", where, 1 - token_in, 1 - token_in)
+    last = pools[pool].n_tokens - 1
+    token_in = _integer(fields, "token_in", where, 0, last)
+    token_out = _integer(fields, "token_out", where, 0, last)
+    if token_out == token_in:
+        raise DataError(f"{where}.token_out: expected another token than token_in {token_in}")
     exact = _get(fields, "exact", where)
     if exact not in ("in", "out"):
         raise DataError(f"{where}.exact: expected 'in' or 'out', was {exact!r:.60}")
@@ -128,6 +133,7 @@ def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
         index=index,
         pool=pool,
         token_in=token_in,
+        token_out=token_out,
         exact=exact,
         amount=_integer(fields, "amount", where),
         ok=ok,
@@ -154,7 +160,7 @@ def load(path: str) -> VectorFile:
     kind = document.get("kind")
     if kind not in KINDS:
         raise DataError(
-            f"{path}: kind: expected one that is built ({', '.join(KINDS)}), "
+            f"{path}: kind: expected one of {', '.join(KINDS)}, "
             f"was {document.get('kind', 'missing')!r:.60}"
         )
     pools: dict[str, Pool] = {}
@@ -174,7 +180,7 @@ def load(path: str) -> VectorFile:
 
 def check(case: Case, pool: Pool, path: str) -> Mismatch | None:
     """Quotes one case; None where the answer is the recorded one, amounts and state after."""
-    quote = pool.quote(case.token_in, case.amount, case.exact)
+    quote = pool.quote(case.token_in, case.amount, case.exact, token_out=case.token_out)
     if isinstance(quote, Refused):
         if not case.ok:
             return None

@@ -10,7 +10,25 @@
 
 #include "u256.h"
 
-enum pool_kind { POOL_NONE = 0, POOL_UNISWAP_V2 = 1, POOL_UNISWAP_V3 = 2 };
+enum pool_kind {
+    POOL_NONE = 0,
+    POOL_UNISWAP_V2,
+    POOL_UNISWAP_V3,
+    POOL_PANCAKE_V3,
+    POOL_ALGEBRA_V1,
+    POOL_ALGEBRA_INTEGRAL,
+    POOL_UNISWAP_V4,
+    POOL_CAMELOT_V2,
+    POOL_SOLIDLY,
+    POOL_CURVE_STABLE,
+    POOL_CURVE_STABLE_NG,
+    POOL_CURVE_TRICRYPTO_NG,
+    POOL_CURVE_TWOCRYPTO_NG,
+    POOL_BALANCER_WEIGHTED,
+    POOL_BALANCER_COMPOSABLE_STABLE
+};
+
+enum { POOL_MAX_TOKENS = 8 };
 
 /* What a quote says. Anything but QUOTE_OK carries no amounts. */
 enum quote_status {
@@ -44,11 +62,59 @@ typedef struct {
     const v3_tick *ticks;     /* every initialised tick, ascending; borrowed */
 } v3_state;
 
+enum solidly_form { SOLIDLY_VELODROME = 0, SOLIDLY_CAMELOT };
+
+typedef struct {
+    u256 reserve[2];
+    u256 decimals[2];         /* 10**decimals of each token */
+    uint32_t fee[2];          /* of the input, by token in; over fee_denominator */
+    uint32_t fee_denominator; /* 10,000 in Velodrome, 100,000 in Camelot */
+    uint32_t owner_fee_share; /* Camelot: of the fee, over fee_denominator; leaves the pool */
+    uint8_t stable;           /* x**3 y + y**3 x instead of x y */
+    uint8_t form;             /* enum solidly_form: whose rounding */
+} solidly_state;
+
+enum curve_form { CURVE_3POOL = 0, CURVE_Y_POOL, CURVE_PLAIN, CURVE_NG };
+
+typedef struct {
+    u256 balance[POOL_MAX_TOKENS];
+    u256 rate[POOL_MAX_TOKENS]; /* 1e18-based: balance * rate / 1e18 has 18 decimals */
+    u256 amp;                 /* A in legacy pools, A * 100 in CURVE_NG */
+    u256 fee, admin_fee;      /* 1e-10; admin_fee of the fee */
+    u256 offpeg_fee_multiplier; /* 1e-10, CURVE_NG only */
+    uint8_t n_tokens;
+    uint8_t form;             /* enum curve_form */
+} curve_state;
+
+typedef struct {
+    u256 balance[3];
+    u256 precision[3];        /* 10**(18 - decimals) */
+    u256 price_scale[2];      /* of coin 1 and 2 in coin 0, 1e18; the second unused with 2 coins */
+    u256 amp, gamma, d;
+    u256 mid_fee, out_fee, fee_gamma;
+    uint8_t n_tokens;         /* 2 (twocrypto) or 3 (tricrypto) */
+} crypto_state;
+
+typedef struct {
+    u256 balance[POOL_MAX_TOKENS];
+    u256 scaling_factor[POOL_MAX_TOKENS]; /* 1e18-based, the token rate included */
+    u256 weight[POOL_MAX_TOKENS];         /* 1e18-based, weighted pools only */
+    u256 swap_fee;            /* 1e18-based */
+    u256 amp, amp_precision;  /* amp is times amp_precision; stable pools only */
+    uint8_t n_tokens;         /* the pool's own token included */
+    uint8_t bpt_index;        /* stable pools only: takes no part in the maths */
+    uint8_t pow_shortcuts;    /* exponents 1, 2 and 4 exactly: not in the oldest pools */
+} balancer_state;
+
 typedef struct {
     uint32_t kind;            /* enum pool_kind */
     union {
         v2_state v2;
-        v3_state v3;
+        v3_state v3;          /* all concentrated liquidity */
+        solidly_state solidly; /* and Camelot V2 */
+        curve_state curve;
+        crypto_state crypto;
+        balancer_state balancer;
     };
 } pool_state;
 
@@ -64,12 +130,18 @@ typedef struct {
 } v3_after;
 
 typedef struct {
+    u256 balance_in, balance_out;
+    u256 d;                   /* CryptoSwap's invariant */
+} balances_after;
+
+typedef struct {
     u256 amount_in;           /* below the specified amount where liquidity or the limit ran out */
     u256 amount_out;
     double price_after;       /* marginal price after the swap, out per in, fee taken off */
     union {
         v2_after v2;
         v3_after v3;
+        balances_after balances; /* all other kinds */
     } after;
 } pool_quote;
 

@@ -14,7 +14,17 @@ FLOORS: list[set[str]] = [
     {"mevfast.errors"},
     # -- compiled: nogil, no I/O, no asyncio; the headers and their .pxd are free to all
     {"mevfast._math"},
-    {"mevfast._univ2", "mevfast._univ3", "mevfast._wire", "mevfast._tx"},
+    {"mevfast._fields"},
+    {
+        "mevfast._univ2",
+        "mevfast._univ3",
+        "mevfast._solidly",
+        "mevfast._curve",
+        "mevfast._crypto",
+        "mevfast._balancer",
+        "mevfast._wire",
+        "mevfast._tx",
+    },
     {"mevfast._pool"},
     {"mevfast._cache", "mevfast._size"},
     {"mevfast._graph", "mevfast._audit"},

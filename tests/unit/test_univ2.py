@@ -105,8 +105,8 @@ def test_malformed_states_name_the_field(changes: dict[str, object], message: st
 def test_missing_fields_and_unknown_kinds_are_named() -> None:
     with pytest.raises(DataError, match=r"reserve1: .* was missing"):
         Pool("uniswap_v2", {"fee_pips": 3000, "reserve0": 1})
-    with pytest.raises(DataError, match=r"kind: expected one of uniswap_v2, uniswap_v3, was"):
-        Pool("curve_stable", STATE)
+    with pytest.raises(DataError, match=r"kind: expected one of uniswap_v2, .*, was 'uniswap'"):
+        Pool("uniswap", STATE)
     with pytest.raises(DataError, match="expected an object, was list"):
         Pool("uniswap_v2", [])  # type: ignore[arg-type]
 

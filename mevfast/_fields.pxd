@@ -1,0 +1,8 @@
+from mevfast.u256 cimport u256
+
+cdef int u256_field(
+    u256 *r, object fields, str name, str where, object low, object high, object default=*,
+) except -1
+cdef int u256_fields(
+    u256 *r, object fields, str name, str where, object count, object low, object high,
+) except -1
