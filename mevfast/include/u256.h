@@ -100,6 +100,11 @@ static inline u128 u128_make(uint64_t hi, uint64_t lo) { return ((u128)hi << 64)
 static inline uint64_t u128_lo(u128 x) { return (uint64_t)x; }
 static inline uint64_t u128_hi(u128 x) { return (uint64_t)(x >> 64); }
 static inline int u128_is_zero(u128 x) { return x == 0; }
+/* Whether x < 2**bits, bits < 128. */
+static inline int u128_fits(u128 x, unsigned bits) { return x >> bits == 0; }
+/* Modulo 2**128. */
+static inline u128 u128_add(u128 x, u128 y) { return x + y; }
+static inline u128 u128_sub(u128 x, u128 y) { return x - y; }
 /* -1, 0 or 1 as x is below, at or above y. */
 static inline int u128_cmp(u128 x, u128 y) { return (x > y) - (x < y); }
 /* Two's complement: hi carries the sign. */
@@ -307,15 +312,17 @@ static inline void u128_mul_full(u256 *r, u128 x, u128 y)
 {
     uint64_t x0 = (uint64_t)x, x1 = (uint64_t)(x >> 64);
     uint64_t y0 = (uint64_t)y, y1 = (uint64_t)(y >> 64);
-    u128 low = (u128)x0 * y0, cross = (u128)x0 * y1, high = (u128)x1 * y1;
-    cross += (uint64_t)(low >> 64);        /* (B-1)**2 + B-1 < B**2: cannot wrap */
-    u128 other = (u128)x1 * y0 + (uint64_t)cross;
-    high += (uint64_t)(cross >> 64);
-    high += (uint64_t)(other >> 64);
-    r->w[0] = (uint64_t)low;
-    r->w[1] = (uint64_t)other;
-    r->w[2] = (uint64_t)high;
-    r->w[3] = (uint64_t)(high >> 64);
+    uint64_t w1, w2, w3, a1, b1, w0 = word_mul(&w1, x0, y0), a0 = word_mul(&a1, x0, y1);
+    uint64_t b0 = word_mul(&b1, x1, y0);
+    unsigned char carry = 0;
+    w2 = word_mul(&w3, x1, y1);
+    w1 = word_add(w1, a0, &carry);
+    w2 = word_add(w2, a1, &carry);
+    w3 = word_add(w3, 0, &carry);
+    r->w[0] = w0;
+    r->w[1] = word_add(w1, b0, &carry); /* the carry was 0: no such sum reaches 2**256 */
+    r->w[2] = word_add(w2, b1, &carry);
+    r->w[3] = word_add(w3, 0, &carry);
 }
 
 /* r = x * y, exactly, in six words. */

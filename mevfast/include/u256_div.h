@@ -169,6 +169,37 @@ static inline uint64_t words_reciprocal_2(uint64_t d1, uint64_t d0)
     return words_divide_once_2(&u2, &u1, ~UINT64_C(0), d1, d0);
 }
 
+/* x / d, floor, in two words; *left becomes whether there is a remainder. Needs x < d * 2**128. */
+static inline u128 u128_divide(int *left, const u256 *x, u128 d)
+{
+    uint64_t d1 = (uint64_t)(d >> 64), d0 = (uint64_t)d, q1 = 0, q0, u2 = x->w[2], u1 = x->w[1];
+    if (d1 == 0) {
+        if (u2 | (u1 >= d0))
+            q1 = u64_divmod_2by1(&u1, u2, u1, d0);
+        q0 = u64_divmod_2by1(&u1, u1, x->w[0], d0);
+        *left = u1 != 0;
+        return u128_make(q1, q0);
+    }
+    unsigned shift = (unsigned)__builtin_clzll(d1);
+    uint64_t scale = UINT64_C(1) << shift, u0 = word_mul(&q0, x->w[0], scale), above, u3;
+    u1 = word_mul(&above, u1, scale) | q0;
+    u2 = word_mul(&u3, u2, scale) | above;
+    u3 |= x->w[3] << shift;
+    d0 = word_mul(&above, d0, scale);
+    d1 = d1 << shift | above;
+    if (u3 | (u2 >= d1)) {
+        q1 = words_divide_once_2(&u3, &u2, u1, d1, d0);
+        q0 = U256_UNLIKELY(u3 >= d1)
+                 ? words_divide_step_2(&u3, &u2, u0, d1, d0, words_reciprocal_2(d1, d0))
+                 : words_divide_once_2(&u3, &u2, u0, d1, d0);
+        *left = (u3 | u2) != 0;
+        return u128_make(q1, q0);
+    }
+    q0 = words_divide_once_2(&u2, &u1, u0, d1, d0);
+    *left = (u2 | u1) != 0;
+    return q0;
+}
+
 /* ---- one word by three or four words ---- */
 
 /* Each takes q, the quotient word by the upper two words of d, and r, where the upper two are the
