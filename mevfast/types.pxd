@@ -35,6 +35,7 @@ cdef extern from "pool.h" nogil:
         QUOTE_OVERFLOW
         QUOTE_PRICE_LIMIT
         QUOTE_UNKNOWN_KIND
+        QUOTE_UNSUPPORTED
 
     ctypedef struct v2_state:
         u128 reserve0

@@ -38,7 +38,8 @@ enum quote_status {
     QUOTE_NO_LIQUIDITY,       /* empty pool, or more asked than there is */
     QUOTE_OVERFLOW,           /* the contract reverts on its own integer limits */
     QUOTE_PRICE_LIMIT,        /* the limit is already passed or out of range */
-    QUOTE_UNKNOWN_KIND
+    QUOTE_UNKNOWN_KIND,
+    QUOTE_UNSUPPORTED         /* the contract has no such swap: exact out, or the pool's own token */
 };
 
 typedef struct {
