@@ -212,7 +212,8 @@ cdef int solidly_quote(
         return QUOTE_UNSUPPORTED
     if u256_is_zero(amount):
         return QUOTE_ZERO_AMOUNT
-    if u256_is_zero(&s.reserve[token_out]):
+    # swap wants either output below its reserve, the 0 of the token in, too
+    if u256_is_zero(&s.reserve[0]) or u256_is_zero(&s.reserve[1]):
         return QUOTE_NO_LIQUIDITY
     if s.form == SOLIDLY_CAMELOT and u256_bit_length(amount) > CAMELOT_INPUT_BITS:
         return QUOTE_OVERFLOW
