@@ -554,8 +554,8 @@ static inline double u256_exp2(int n)
 static inline double u256_to_double(const u256 *x)
 {
     int length = u256_bit_length(x);
-    if (length <= 64)
-        return (double)x->w[0];
+    if (length <= 128)
+        return u128_to_double(u256_lo128(x));
     unsigned drop = (unsigned)(length - 64);
     u256 top, kept;
     u256_shr(&top, x, drop);
