@@ -152,6 +152,9 @@ def test_quoter_answers_on_a_full_tick_list(family: str) -> None:
         token_in = 0 if pair.split("->")[0] == token0 else 1
         exact_in = "Input" in function
         quote = pool.quote(token_in, int(amount), "in" if exact_in else "out")
+        if query.get("revert"):  # the quoter will not have a purchase filled in part
+            assert isinstance(quote, Refused) or quote.amount_out < int(amount), query
+            continue
         assert isinstance(quote, Quote), query
         assert (quote.amount_out if exact_in else quote.amount_in) == int(query["expected"]), query
     assert len(recorded["queries"]) == count
@@ -166,7 +169,7 @@ KINDS = {"uniswap_v4": "uniswap_v4", "pancakeswap_v3": "pancake_v3"}
 
 
 def path_pool(fields: dict[str, Any]) -> Pool | None:
-    """A concentrated-liquidity pool of a recorded path; the protocol's fee is on in its V4 pools."""
+    """A concentrated-liquidity pool of a recorded path; the protocol's fee is on in those of V4."""
     if fields["family"] not in KINDS:
         return None
     fee = fields.get("lp_fee", fields.get("fee_currency0", fields.get("fee_token0")))
