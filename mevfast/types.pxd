@@ -35,6 +35,7 @@ cdef extern from "pool.h" nogil:
         QUOTE_OVERFLOW
         QUOTE_PRICE_LIMIT
         QUOTE_UNKNOWN_KIND
+        QUOTE_INVARIANT
         QUOTE_UNSUPPORTED
 
     ctypedef struct v2_state:
@@ -67,6 +68,7 @@ cdef extern from "pool.h" nogil:
 
     enum solidly_form:
         SOLIDLY_VELODROME
+        SOLIDLY_VELODROME_F
         SOLIDLY_CAMELOT
 
     ctypedef struct solidly_state:

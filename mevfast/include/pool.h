@@ -39,6 +39,7 @@ enum quote_status {
     QUOTE_OVERFLOW,           /* the contract reverts on its own integer limits */
     QUOTE_PRICE_LIMIT,        /* the limit is already passed or out of range */
     QUOTE_UNKNOWN_KIND,
+    QUOTE_INVARIANT,          /* the contract's own search for its invariant, or its check, fails */
     QUOTE_UNSUPPORTED         /* the contract has no such swap: exact out, or the pool's own token */
 };
 
@@ -74,7 +75,11 @@ typedef struct {
     const v3_tick *ticks;     /* every initialised tick, ascending; borrowed */
 } v3_state;
 
-enum solidly_form { SOLIDLY_VELODROME = 0, SOLIDLY_CAMELOT };
+enum solidly_form {
+    SOLIDLY_VELODROME = 0,    /* Velodrome V2 and Aerodrome: _get_y asks _k about y + 1 */
+    SOLIDLY_VELODROME_F,      /* their sources since October 2024: it asks _f */
+    SOLIDLY_CAMELOT
+};
 
 typedef struct {
     u256 reserve[2];
