@@ -93,8 +93,11 @@ cdef extern from "pool.h" nogil:
         u256 fee
         u256 admin_fee
         u256 offpeg_fee_multiplier
+        u256 xp[8]
+        u256 d
         uint8_t n_tokens
         uint8_t form
+        uint8_t status
 
     ctypedef struct crypto_state:
         u256 balance[3]

@@ -96,11 +96,14 @@ enum curve_form { CURVE_3POOL = 0, CURVE_Y_POOL, CURVE_PLAIN, CURVE_NG };
 typedef struct {
     u256 balance[POOL_MAX_TOKENS];
     u256 rate[POOL_MAX_TOKENS]; /* 1e18-based: balance * rate / 1e18 has 18 decimals */
-    u256 amp;                 /* A in legacy pools, A * 100 in CURVE_NG */
+    u256 amp;                 /* A in 3pool and y pools, A * 100 in plain pools and NG; 56 bits */
     u256 fee, admin_fee;      /* 1e-10; admin_fee of the fee */
     u256 offpeg_fee_multiplier; /* 1e-10, CURVE_NG only */
+    u256 xp[POOL_MAX_TOKENS]; /* balances in 18 decimals, and */
+    u256 d;                   /* their invariant: follow from the fields above */
     uint8_t n_tokens;
     uint8_t form;             /* enum curve_form */
+    uint8_t status;           /* enum quote_status: why xp or d cannot be had, QUOTE_OK if they can */
 } curve_state;
 
 typedef struct {
