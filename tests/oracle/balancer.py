@@ -229,21 +229,20 @@ def pow_down(x: int, y: int, shortcuts: bool = True) -> int:
 
 # ---- WeightedMath ----
 
+Sides = tuple[int, int, int, int]
+"""Balance and weight of the token in, balance and weight of the token out."""
 
-def weighted_out(
-    balance_in: int, weight_in: int, balance_out: int, weight_out: int, amount_in: int,
-    shortcuts: bool = True,
-) -> int:  # fmt: skip
+
+def weighted_out(sides: Sides, amount_in: int, shortcuts: bool = True) -> int:
+    balance_in, weight_in, balance_out, weight_out = sides
     require(amount_in <= fixed_mul_down(balance_in, MAX_RATIO), 304)
     base = fixed_div_up(balance_in, add(balance_in, amount_in))
     raised = pow_up(base, fixed_div_down(weight_in, weight_out), shortcuts)
     return fixed_mul_down(balance_out, complement(raised))
 
 
-def weighted_in(
-    balance_in: int, weight_in: int, balance_out: int, weight_out: int, amount_out: int,
-    shortcuts: bool = True,
-) -> int:  # fmt: skip
+def weighted_in(sides: Sides, amount_out: int, shortcuts: bool = True) -> int:
+    balance_in, weight_in, balance_out, weight_out = sides
     require(amount_out <= fixed_mul_down(balance_out, MAX_RATIO), 305)
     base = fixed_div_up(balance_out, sub(balance_out, amount_out))
     raised = pow_up(base, fixed_div_up(weight_out, weight_in), shortcuts)
@@ -325,13 +324,19 @@ def token_balance(amp: int, balances: Sequence[int], d: int, index: int) -> int:
     raise Revert("BAL#322")
 
 
-def stable_out(amp: int, balances: Sequence[int], i: int, j: int, amount_in: int, d: int) -> int:
+Tokens = tuple[int, int]
+"""Indices of the token in and the token out."""
+
+
+def stable_out(amp: int, balances: Sequence[int], tokens: Tokens, amount_in: int, d: int) -> int:
+    i, j = tokens
     moved = list(balances)
     moved[i] = add(moved[i], amount_in)
     return sub(sub(balances[j], token_balance(amp, moved, d, j)), 1)
 
 
-def stable_in(amp: int, balances: Sequence[int], i: int, j: int, amount_out: int, d: int) -> int:
+def stable_in(amp: int, balances: Sequence[int], tokens: Tokens, amount_out: int, d: int) -> int:
+    i, j = tokens
     moved = list(balances)
     moved[j] = sub(moved[j], amount_out)
     return add(sub(token_balance(amp, moved, d, i), balances[i]), 1)
@@ -401,27 +406,27 @@ class Pool:
             for balance, factor in zip(self.balances, self.scaling_factors, strict=True)
         ]
 
-    def _without_bpt(self, i: int, j: int) -> tuple[list[int], int, int, int]:
+    def _without_bpt(self, i: int, j: int) -> tuple[list[int], Tokens, int]:
         balances = self._scaled()
         if self.bpt_index is not None:
             del balances[self.bpt_index]
             i -= i > self.bpt_index
             j -= j > self.bpt_index
         d = (invariant_round_up if self.invariant_round_up else invariant)(self.amp, balances)
-        return balances, i, j, d
+        return balances, (i, j), d
 
-    def _pair(self, i: int, j: int) -> tuple[int, int, int, int]:
+    def _sides(self, i: int, j: int) -> Sides:
         scaled = [fixed_mul_down(self.balances[k], self.scaling_factors[k]) for k in (i, j)]
         return scaled[0], self.weights[i], scaled[1], self.weights[j]
 
     def _out(self, i: int, j: int, amount: int) -> int:
         if self.weights:
-            return weighted_out(*self._pair(i, j), amount, self.pow_shortcuts)
-        balances, i, j, d = self._without_bpt(i, j)
-        return stable_out(self.amp, balances, i, j, amount, d)
+            return weighted_out(self._sides(i, j), amount, self.pow_shortcuts)
+        balances, tokens, d = self._without_bpt(i, j)
+        return stable_out(self.amp, balances, tokens, amount, d)
 
     def _in(self, i: int, j: int, amount: int) -> int:
         if self.weights:
-            return weighted_in(*self._pair(i, j), amount, self.pow_shortcuts)
-        balances, i, j, d = self._without_bpt(i, j)
-        return stable_in(self.amp, balances, i, j, amount, d)
+            return weighted_in(self._sides(i, j), amount, self.pow_shortcuts)
+        balances, tokens, d = self._without_bpt(i, j)
+        return stable_in(self.amp, balances, tokens, amount, d)
