@@ -10,6 +10,7 @@ from functools import cache
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
+from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 from pyrevm import EVM, BlockEnv, CfgEnv, Env
 
@@ -24,6 +25,7 @@ _WORD = (1 << 256) - 1
 _OUTPUT = re.compile(r"output: 0x([0-9a-f]*)")
 _HALT = re.compile(r"reason: (\w+)")
 _ERROR, _PANIC = bytes.fromhex("08c379a0"), bytes.fromhex("4e487b71")
+_names: dict[bytes, str] = {}  # of the errors that packages declare, by selector
 
 
 class Reverted(Exception):
@@ -78,7 +80,17 @@ def reason(data: bytes) -> str:
             return f"Panic({decode(['uint256'], data[4:])[0]:#x})"
     except DecodingError:
         pass
-    return "0x" + data.hex()
+    return _names.get(data[:4]) or "0x" + data.hex()
+
+
+def creation_code(name: str) -> bytes:
+    """Of a pinned package's contract that links no library; its errors have names from now on."""
+    artifact = npm.artifact(name)
+    for entry in artifact.abi:
+        if entry["type"] == "error":
+            types = ",".join(collapse_if_tuple(part) for part in entry["inputs"])
+            _names[selector(f"{entry['name']}({types})")] = entry["name"]
+    return artifact.linked({})
 
 
 class Evm:
@@ -105,8 +117,8 @@ class Evm:
             raise Reverted(_reason(str(error))) from None
 
     def artifact(self, name: str, *values: int) -> str:
-        """Address of a new contract of a pinned package, which links no library."""
-        return self.deploy(npm.artifact(name).linked({}), *values)
+        """Address of a new contract of a pinned package."""
+        return self.deploy(creation_code(name), *values)
 
     # ---- calls ----
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import cache
 
 from mevfast.devnet import npm
+from tests.differential.algebra import AlgebraV1
 from tests.differential.campaign import Family
+from tests.differential.pancake_v3 import PancakeV3
 from tests.differential.solidity import props
 from tests.differential.uniswap_v2 import UniswapV2
 from tests.differential.uniswap_v3 import UniswapV3
@@ -16,6 +18,8 @@ from tests.differential.uniswap_v3 import UniswapV3
 FAMILIES: dict[str, Callable[[], Family]] = {
     "uniswap_v2": UniswapV2,
     "uniswap_v3": UniswapV3,
+    "pancake_v3": PancakeV3,
+    "algebra_v1": AlgebraV1,
 }
 
 PACKAGES = (
@@ -24,6 +28,10 @@ PACKAGES = (
     "@pancakeswap-libs/pancake-swap-core",
     "@traderjoe-xyz/core",
     "@uniswap/v3-core",
+    "@pancakeswap/v3-core",
+    "@cryptoalgebra/core",
+    "@cryptoalgebra/core-limit-orders",
+    "@cryptoalgebra/integral-core",
 )
 
 
