@@ -78,6 +78,13 @@ class IntegralPool(AlgebraPool):
 
     kind = "algebra_integral"
 
+    def excuses(self, swap: Swap, outcome: Outcome | Refusal, answer: Quote | Refused) -> bool:
+        """A pool counts its balances in uint128, and they are no part of the fields."""
+        if not isinstance(outcome, Refusal) or isinstance(answer, Refused):
+            return False
+        balance = self.evm.read(self.address, "getReserves()")[swap.token_in]
+        return outcome.reason == "0x" and balance + answer.amount_in >= 1 << 128
+
 
 class LimitOrderPool(IntegralPool):
     """The same, and a word more in its state."""

@@ -3,13 +3,13 @@
 Owns the draws. The families say how their contracts spell state, mint and swap.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from random import Random
 from typing import Any
 
 from mevfast._pool import Quote, Refused
 from tests.differential import draws
-from tests.differential.campaign import Outcome, Refusal, Swap
+from tests.differential.campaign import Market, Outcome, Refusal, Swap
 from tests.differential.evm import Evm, Reverted, arguments, number, signed
 from tests.differential.solidity import props
 from tests.oracle.univ3 import MAX_TICK, MIN_TICK, sqrt_ratio_at_tick
@@ -86,10 +86,8 @@ def random_range(rng: Random, tick: int, spacing: int, known: list[int]) -> tupl
     return low * spacing, high * spacing
 
 
-class ConcentratedMarket(ABC):
+class ConcentratedMarket(Market):
     """One pool with its positions; swaps pay by callback."""
-
-    kind: str
 
     def __init__(self, evm: Evm, spacing: int, fee_pips: int) -> None:
         self.evm, self.spacing, self.fee_pips = evm, spacing, fee_pips

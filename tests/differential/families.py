@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from mevfast.devnet import npm
-from tests.differential.algebra import AlgebraV1
+from tests.differential.algebra import AlgebraV1, Integral, LimitOrders
 from tests.differential.campaign import Family
 from tests.differential.pancake_v3 import PancakeV3
 from tests.differential.solidity import props
@@ -20,6 +20,8 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "uniswap_v3": UniswapV3,
     "pancake_v3": PancakeV3,
     "algebra_v1": AlgebraV1,
+    "algebra_limit_orders": LimitOrders,
+    "algebra_integral": Integral,
 }
 
 PACKAGES = (
