@@ -169,6 +169,7 @@ ARTIFACTS: Mapping[str, tuple[str, str]] = {
         for contract in ("AlgebraPool", "DataStorageOperator")
         if (name, contract) != ("Integral", "DataStorageOperator")
     },
+    "PoolManager": ("@uniswap/v4-core", "out/PoolManager.sol/PoolManager.json"),
     "NonfungiblePositionManager": (
         "@uniswap/v3-periphery",
         "artifacts/contracts/NonfungiblePositionManager.sol/NonfungiblePositionManager.json",
@@ -383,6 +384,8 @@ def artifact(name: str) -> Artifact:
         raw = json.loads(path.read_bytes())
         code = raw["bytecode"]
         links = raw.get("linkReferences", {})
+        if isinstance(code, dict):  # as Foundry writes it
+            code, links = code["object"], code.get("linkReferences", {})
         return Artifact(
             name,
             tuple(raw["abi"]),

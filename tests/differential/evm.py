@@ -80,7 +80,12 @@ def reason(data: bytes) -> str:
             return f"Panic({decode(['uint256'], data[4:])[0]:#x})"
     except DecodingError:
         pass
-    return _names.get(data[:4]) or "0x" + data.hex()
+    return _names.get(data[:4]) or "0x" + data[:4].hex()
+
+
+def name_errors(*signatures: str) -> None:
+    """Lets the errors of these signatures be read by name."""
+    _names.update({selector(text): text.partition("(")[0] for text in signatures})
 
 
 def creation_code(name: str) -> bytes:
@@ -89,7 +94,7 @@ def creation_code(name: str) -> bytes:
     for entry in artifact.abi:
         if entry["type"] == "error":
             types = ",".join(collapse_if_tuple(part) for part in entry["inputs"])
-            _names[selector(f"{entry['name']}({types})")] = entry["name"]
+            name_errors(f"{entry['name']}({types})")
     return artifact.linked({})
 
 
@@ -131,9 +136,9 @@ class Evm:
         finally:
             self._evm.reset_transient_storage()
 
-    def call(self, to: str, signature: str, *values: int) -> list[int]:
+    def call(self, to: str, signature: str, *values: int, sender: str = ME) -> list[int]:
         """A call of static arguments, addresses as integers: the words it answers."""
-        return unsigned(self.send(to, selector(signature) + words(*values)))
+        return unsigned(self.send(to, selector(signature) + words(*values), sender=sender))
 
     def read(self, to: str, signature: str, *values: int) -> list[int]:
         """The words that a view answers."""

@@ -14,6 +14,7 @@ from tests.differential.pancake_v3 import PancakeV3
 from tests.differential.solidity import props
 from tests.differential.uniswap_v2 import UniswapV2
 from tests.differential.uniswap_v3 import UniswapV3
+from tests.differential.uniswap_v4 import UniswapV4
 
 FAMILIES: dict[str, Callable[[], Family]] = {
     "uniswap_v2": UniswapV2,
@@ -22,6 +23,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "algebra_v1": AlgebraV1,
     "algebra_limit_orders": LimitOrders,
     "algebra_integral": Integral,
+    "uniswap_v4": UniswapV4,
 }
 
 PACKAGES = (
@@ -34,6 +36,7 @@ PACKAGES = (
     "@cryptoalgebra/core",
     "@cryptoalgebra/core-limit-orders",
     "@cryptoalgebra/integral-core",
+    "@uniswap/v4-core",
 )
 
 
