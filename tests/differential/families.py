@@ -11,7 +11,8 @@ from mevfast.devnet import npm
 from tests.differential.algebra import AlgebraV1, Integral, LimitOrders
 from tests.differential.campaign import Family
 from tests.differential.pancake_v3 import PancakeV3
-from tests.differential.solidity import props
+from tests.differential.solidity import aerodrome, props
+from tests.differential.solidly import Solidly
 from tests.differential.uniswap_v2 import UniswapV2
 from tests.differential.uniswap_v3 import UniswapV3
 from tests.differential.uniswap_v4 import UniswapV4
@@ -24,6 +25,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "algebra_limit_orders": LimitOrders,
     "algebra_integral": Integral,
     "uniswap_v4": UniswapV4,
+    "solidly": Solidly,
 }
 
 PACKAGES = (
@@ -37,6 +39,8 @@ PACKAGES = (
     "@cryptoalgebra/core-limit-orders",
     "@cryptoalgebra/integral-core",
     "@uniswap/v4-core",
+    "sphere-mezo-solidity-files",
+    "@openzeppelin/contracts",
 )
 
 
@@ -51,6 +55,7 @@ def prepare() -> None:
     for package in PACKAGES:
         npm.package(package)
     props()
+    aerodrome()
 
 
 if __name__ == "__main__":
