@@ -64,6 +64,14 @@ PINS: Mapping[str, Pin] = {
         "1.19.3",
         "sha512-Xr7+VcoU5b4mPwM4IUCnskw3lciwrnL4Xloyad8GOddYeixnri2lZYobNmErm1LwE50vqjI0O+9QGNKY2TDkeQ==",
     ),
+    "@pancakeswap-libs/pancake-swap-core": Pin(
+        "0.1.0",
+        "sha512-2jYiD1Ec3xAbP4JTa/Ozylx0xI4VwC7diCm5ak4AtGrIRhfRLSanaZSQdVpLigUnIFszma/4nVWtt3cup4Poxw==",
+    ),
+    "@traderjoe-xyz/core": Pin(
+        "2.4.6",
+        "sha512-YmDEkxa8avXRlILFNT3p87vkXrQ1ONK/Hb3XJiUZxGktTPf4gaAHjAPtETn1LwDBAqLvs2ZhiZDSgHSdDivhNw==",
+    ),
     "@foundry-rs/anvil-linux-amd64": Pin(
         ANVIL_VERSION,
         "sha512-+XmShybEaxfCrr0OUUZwYEy2OnYZt5pHH9TzBtLv3+VrK0O/ANuNSVEahqNhKHlgX7GRJ59383ofNhxkRWIYTg==",
@@ -102,6 +110,11 @@ ARTIFACTS: Mapping[str, tuple[str, str]] = {
     "SushiV2Router02": (
         "@sushiswap/sushiswap",
         "artifacts/contracts/UniswapV2Router02.sol/UniswapV2Router02.json",
+    ),
+    "PancakeFactory": ("@pancakeswap-libs/pancake-swap-core", "build/PancakeFactory.json"),
+    "JoeFactory": (
+        "@traderjoe-xyz/core",
+        "artifacts/contracts/traderjoe/JoeFactory.sol/JoeFactory.json",
     ),
     "UniswapV3Factory": (
         "@uniswap/v3-core",
