@@ -59,6 +59,7 @@ test-sanitize:
 
 bench: chain
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
+	$(PY) -m bench.instructions
 
 build: $(BUILT)
 
