@@ -232,8 +232,6 @@ static inline int stable_prices_fit(const double *x, double d, double ann, int n
 {
     const double limit = 0x1p255;
     double dr = d;
-    if (!(d < 0x1p127) || !(ann * x[0] > 2.0))
-        return 0;
     for (int k = 0; k < n; k++)
         dr /= n;
     for (int k = 0; k < n; k++) {
@@ -250,15 +248,13 @@ static inline int stable_prices_fit(const double *x, double d, double ann, int n
     return 1;
 }
 
-/* Whether StableSwapNG's oracle update survives the state xp: _get_p prices all coins in coin 0,
- * and D is packed into 128 bits. A stable_status. */
+/* Whether StableSwapNG's oracle update survives the state xp: _get_p prices all coins in coin 0. A
+ * stable_status. (It packs D into 128 bits as well; get_D squared it, so it fits.) */
 static inline int stable_check_prices(const u256 *xp, const u256 *d, const stable_form *f)
 {
     u256 dr, xp0_a, total, t;
     uint64_t n_to_n = 1;
     int status;
-    if (!u256_fits_u128(d))
-        return STABLE_OVERFLOW;
     for (int k = 0; k < f->n; k++)
         n_to_n *= f->n;
     stable_div_u64(&dr, d, n_to_n);

@@ -109,7 +109,7 @@ def test_exact_output_is_unsupported() -> None:
         (ng(balances=[0, 10**12]), E18, "NO_LIQUIDITY"),
         (ng(amp_precise=1), E18, "OVERFLOW"),  # Ann - A_PRECISION is below 0
         (ng(offpeg_fee_multiplier=10**14, fee=10**9), 10**26, "NO_OUTPUT"),  # a fee above all of it
-        (ng(balances=[1 << 127, 1 << 127], rates=[E18, E18]), 1, "OVERFLOW"),  # D of 128 bits
+        (ng(balances=[1 << 127, 1 << 127], rates=[E18, E18]), 1, "OVERFLOW"),  # D * D
     ],
 )
 def test_refusals(pool: Pool, amount: int, reason: str) -> None:
