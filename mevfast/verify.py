@@ -118,7 +118,6 @@ def _integer(
     return parse_integer(_get(fields, name, where), f"{where}.{name}", low, high)
 
 
-<<<<<<< HEAD
 def _after(fields: dict[str, Any], name: str, where: str) -> int | list[int]:
     """One recorded state field: an integer, or one a token."""
     value = _get(fields, name, where)
@@ -128,8 +127,6 @@ def _after(fields: dict[str, Any], name: str, where: str) -> int | list[int]:
     return parse_integer(value, where, _LOWEST_TICK, (1 << 256) - 1)
 
 
-def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
-=======
 def _fee(
     case: dict[str, Any], pool_id: str, pools: dict[tuple[str, int | None], Pool], where: str
 ) -> int | None:
@@ -147,7 +144,6 @@ def _fee(
 
 
 def _case(entry: Any, index: int, pools: dict[tuple[str, int | None], Pool], path: str) -> Case:
->>>>>>> main
     where = f"{path}: cases[{index}]"
     fields = _want(entry, dict, where, "an object")
     pool_id = _get(fields, "pool", where)
