@@ -119,6 +119,11 @@ cdef extern from "pool.h" nogil:
         uint8_t version
         uint8_t ramping
 
+    enum balancer_form:
+        BALANCER_WEIGHTED
+        BALANCER_STABLE
+        BALANCER_STABLE_ROUND_UP
+
     ctypedef struct balancer_state:
         u256 balance[8]
         u256 scaling_factor[8]
@@ -128,6 +133,7 @@ cdef extern from "pool.h" nogil:
         u256 amp_precision
         uint8_t n_tokens
         uint8_t bpt_index
+        uint8_t form
         uint8_t pow_shortcuts
 
     ctypedef struct pool_state:

@@ -121,15 +121,22 @@ typedef struct {
     uint8_t ramping;          /* A and gamma move: the contract finds d anew before each swap */
 } crypto_state;
 
+enum balancer_form {
+    BALANCER_WEIGHTED = 0,
+    BALANCER_STABLE,          /* the invariant's divisions cut off: since June 2022 */
+    BALANCER_STABLE_ROUND_UP  /* they round up: the stable and meta-stable pools before */
+};
+
 typedef struct {
     u256 balance[POOL_MAX_TOKENS];
     u256 scaling_factor[POOL_MAX_TOKENS]; /* 1e18-based, the token rate included */
     u256 weight[POOL_MAX_TOKENS];         /* 1e18-based, weighted pools only */
     u256 swap_fee;            /* 1e18-based */
-    u256 amp, amp_precision;  /* amp is times amp_precision; stable pools only */
+    u256 amp, amp_precision;  /* amp is times amp_precision, 1000; stable pools only */
     uint8_t n_tokens;         /* the pool's own token included */
-    uint8_t bpt_index;        /* stable pools only: takes no part in the maths */
-    uint8_t pow_shortcuts;    /* exponents 1, 2 and 4 exactly: not in the oldest pools */
+    uint8_t bpt_index;        /* stable pools only: takes no part in the maths; n_tokens for none */
+    uint8_t form;             /* enum balancer_form: whose maths */
+    uint8_t pow_shortcuts;    /* exponents 1, 2 and 4 exactly: not in the oldest weighted pools */
 } balancer_state;
 
 typedef struct {

@@ -84,9 +84,7 @@ def _safe_range(value: int, low: int, high: int, what: str) -> None:
     require(low <= value <= high, f"unsafe values {what}")
 
 
-def _newton_y_step(
-    y: int, k0: int, sum_x: int, ann: int, gamma: int, d: int
-) -> tuple[int, bool]:
+def _newton_y_step(y: int, k0: int, sum_x: int, ann: int, gamma: int, d: int) -> tuple[int, bool]:
     """One step of _newton_y, the same for 2 and 3 coins; False where it only halved y."""
     g1k0 = u(gamma + WAD)
     g1k0 = u(g1k0 - k0 + 1) if g1k0 > k0 else u(k0 - g1k0 + 1)
@@ -144,7 +142,16 @@ def get_y3(ann: int, gamma: int, x: Sequence[int], d: int, i: int) -> tuple[int,
 
     d0 = s(abs(s(div(s(sw(3 * a) * c), b) - b)))
     divider = 1
-    for power, size in ((48, 30), (44, 26), (40, 22), (36, 18), (32, 14), (28, 10), (24, 6), (20, 2)):
+    for power, size in (
+        (48, 30),
+        (44, 26),
+        (40, 22),
+        (36, 18),
+        (32, 14),
+        (28, 10),
+        (24, 6),
+        (20, 2),
+    ):
         if d0 > 10**power:
             divider = 10**size
             break
@@ -273,9 +280,7 @@ _THRESHOLDS2 = (
 )  # fmt: skip
 
 
-def get_y2(
-    math: Math2, ann: int, gamma: int, x: Sequence[int], d: int, i: int
-) -> tuple[int, int]:
+def get_y2(math: Math2, ann: int, gamma: int, x: Sequence[int], d: int, i: int) -> tuple[int, int]:
     """y and K0, or newton's y and 0."""
     _safe_a_gamma2(math, ann, gamma)
     _safe_range(d, 10**17, 10**33, "D")
@@ -321,9 +326,7 @@ def get_y2(
     return y, k0
 
 
-def newton_d2(
-    math: Math2, ann: int, gamma: int, unsorted: Sequence[int], k0_prev: int = 0
-) -> int:
+def newton_d2(math: Math2, ann: int, gamma: int, unsorted: Sequence[int], k0_prev: int = 0) -> int:
     _safe_a_gamma2(math, ann, gamma)
     x = sorted(unsorted, reverse=True)
     _safe_range(x[0], 10**9, 10**33, "x[0]")
