@@ -55,6 +55,7 @@ cdef extern from "crypto_math.h" nogil:
     enum:
         CRYPTO_A_MULTIPLIER
     u256 crypto_wad() noexcept
+    u256 crypto_unwad(u256 x) noexcept
     u256 crypto_ten(int n) noexcept
     bint crypto_d_is_safe(u256 d) noexcept
     u256 crypto_fee(const crypto_state *s, const u256 *x, int *bad) noexcept
@@ -95,7 +96,7 @@ _VERSIONS = ("v2.0.0", "v2.1.0")
 cdef u256 _scaled(const crypto_state *s, const u256 *balance, int k, int *bad) noexcept nogil:
     """A balance of coin k in units of coin 0, 18 decimals, rounded down."""
     cdef u256 x = u_mul(balance[0], s.precision[k], bad)
-    return x if k == 0 else uw_div(u_mul(x, s.price_scale[k - 1], bad), crypto_wad())
+    return x if k == 0 else crypto_unwad(u_mul(x, s.price_scale[k - 1], bad))
 
 
 cdef double _unit(const crypto_state *s, int k) noexcept nogil:
@@ -148,7 +149,7 @@ cdef int _swap(
     """*dy = what exchange(i, j, *dx) pays. Moves *after, a copy of s, behind it; x[3] become its
     scaled balances."""
     cdef twocrypto_params params
-    cdef u256 d = s.d, y, k0
+    cdef u256 d = s.d, y, k0, unit
     cdef int k, status, bad = 0
     if s.n_tokens == 2:
         status = twocrypto_load_params(&params, s.amp, s.gamma, s.version)
@@ -174,9 +175,11 @@ cdef int _swap(
     if bad:
         return QUOTE_NO_OUTPUT
     x[j] = y
-    if j > 0:
-        dy[0] = uw_div(u_mul(dy[0], crypto_wad(), &bad), s.price_scale[j - 1])
-    dy[0] = uw_div(dy[0], s.precision[j])
+    unit = s.precision[j]
+    if j > 0:  # by the price and then by the precision: the same as by their product
+        unit = u_mul(unit, s.price_scale[j - 1], &bad)
+        dy[0] = u_mul(dy[0], crypto_wad(), &bad)
+    dy[0] = uw_div(dy[0], unit)
     y = uw_div(u_mul(crypto_fee(s, x, &bad), dy[0], &bad), crypto_ten(10))
     dy[0] = u_sub(dy[0], y, &bad)
     after.balance[j] = u_sub(s.balance[j], dy[0], &bad)

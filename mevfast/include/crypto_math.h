@@ -50,10 +50,39 @@ static const u256 CRYPTO_TENS[25] = {
 static inline u256 crypto_ten(int n) { return CRYPTO_TENS[n / 2]; }
 static inline u256 crypto_wad(void) { return u_lit(CRYPTO_WAD); }
 
+/* x / 1e18, floor: the division made most often, by a constant's reciprocal. */
+static inline u256 crypto_unwad(u256 x)
+{
+    const unsigned shift = 4; /* brings 1e18 to 64 bits */
+    const uint64_t d = CRYPTO_WAD << shift, v = (uint64_t)(~(u128)0 / d);
+    uint64_t rest = x.w[3] >> (64 - shift);
+    for (int i = 3; i > 0; i--) {
+        uint64_t word = x.w[i] << shift | x.w[i - 1] >> (64 - shift);
+        if ((rest | word) != 0)
+            word = u64_divide_step(&rest, word, d, v);
+        x.w[i] = word;
+    }
+    x.w[0] = u64_divide_step(&rest, x.w[0] << shift, d, v);
+    return x;
+}
+
+/* The same of an int256, towards zero. */
+static inline u256 crypto_unwad_signed(u256 x)
+{
+    return s_negative(x) ? w_neg(crypto_unwad(w_neg(x))) : crypto_unwad(x);
+}
+
 /* Whether low <= x <= high. */
 static inline int crypto_within(u256 x, u256 low, u256 high)
 {
     return !u_less(x, low) && !u_less(high, x);
+}
+
+/* Whether low <= x * 1e18 / d <= high, by products. Needs x and d below 2**128, high below 2**120. */
+static inline int crypto_frac_within(u256 x, u256 d, u256 low, u256 high)
+{
+    u256 scaled = w_mul(x, crypto_wad());
+    return !u_less(scaled, w_mul(low, d)) && u_less(scaled, w_mul(w_add(high, u_lit(1)), d));
 }
 
 /* Whether the invariant is one that get_y and get_p accept. */
@@ -211,7 +240,7 @@ static inline u256 crypto_fee(const crypto_state *s, const u256 *x, int *bad)
         f = u_div(u_mul(s->fee_gamma, wad, bad), kept, bad);
     }
     kept = u_mul(s->out_fee, u_sub(wad, f, bad), bad);
-    return uw_div(u_add(u_mul(s->mid_fee, f, bad), kept, bad), wad);
+    return crypto_unwad(u_add(u_mul(s->mid_fee, f, bad), kept, bad));
 }
 
 #endif
