@@ -89,6 +89,22 @@ contract Payer {
         _pay(amount0, amount1);
     }
 
+    function pancakeV3SwapCallback(int256 amount0, int256 amount1, bytes calldata) external {
+        _paySwap(amount0, amount1);
+    }
+
+    function pancakeV3MintCallback(uint256 amount0, uint256 amount1, bytes calldata) external {
+        _pay(amount0, amount1);
+    }
+
+    function algebraSwapCallback(int256 amount0, int256 amount1, bytes calldata) external {
+        _paySwap(amount0, amount1);
+    }
+
+    function algebraMintCallback(uint256 amount0, uint256 amount1, bytes calldata) external {
+        _pay(amount0, amount1);
+    }
+
     function _paySwap(int256 amount0, int256 amount1) private {
         _pay(amount0 > 0 ? uint256(amount0) : 0, amount1 > 0 ? uint256(amount1) : 0);
     }

@@ -3,14 +3,15 @@
 Owns the draws. The families say how their contracts spell state, mint and swap.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from random import Random
 from typing import Any
 
 from mevfast._pool import Quote, Refused
 from tests.differential import draws
-from tests.differential.campaign import Outcome, Refusal, Swap
-from tests.differential.evm import Evm, Reverted
+from tests.differential.campaign import Market, Outcome, Refusal, Swap
+from tests.differential.evm import Evm, Reverted, arguments, number, signed
+from tests.differential.solidity import props
 from tests.oracle.univ3 import MAX_TICK, MIN_TICK, sqrt_ratio_at_tick
 
 Q96 = 1 << 96
@@ -85,14 +86,12 @@ def random_range(rng: Random, tick: int, spacing: int, known: list[int]) -> tupl
     return low * spacing, high * spacing
 
 
-class ConcentratedMarket(ABC):
+class ConcentratedMarket(Market):
     """One pool with its positions; swaps pay by callback."""
-
-    kind: str
 
     def __init__(self, evm: Evm, spacing: int, fee_pips: int) -> None:
         self.evm, self.spacing, self.fee_pips = evm, spacing, fee_pips
-        self.ticks: list[int] = []
+        self.ticks: list[int] = []  # where positions begin or end
 
     # ---- what a family says ----
 
@@ -112,9 +111,9 @@ class ConcentratedMarket(ABC):
     def execute(self, zero_for_one: bool, amount: int, limit: int) -> tuple[int, int]:
         """A swap, exact input positive, exact output negative: paid and received tokens."""
 
+    @abstractmethod
     def max_liquidity_per_tick(self) -> int:
         """The contract's limit of a tick."""
-        return ((1 << 128) - 1) // ((MAX_TICK // self.spacing) * 2 + 1)
 
     # ---- the pool ----
 
@@ -214,4 +213,63 @@ class ConcentratedMarket(ABC):
             return Refusal(str(reverted))
         price, tick, liquidity = self.slot()
         after = {"sqrt_price_x96": price, "tick": tick, "liquidity": liquidity}
-        return Outcome(paid, received, after)
+        return Outcome(paid, received, after, self.given())
+
+    def given(self) -> dict[str, Any]:
+        """Pool fields that held for the swap just done."""
+        return {}
+
+
+class CallbackMarket(ConcentratedMarket):
+    """A pool that is a contract of its own, and asks for its tokens in a callback."""
+
+    state = "slot0()"
+    """The getter whose answer begins with price and tick."""
+
+    def __init__(self, evm: Evm, address: str, payer: str, spacing: int, fee_pips: int) -> None:
+        super().__init__(evm, spacing, fee_pips)
+        self.address, self.payer = address, payer
+
+    def slot(self) -> tuple[int, int, int]:
+        """Price, tick and liquidity in range."""
+        price, tick = self.evm.read(self.address, self.state)[:2]
+        return price, signed(tick), self.evm.read(self.address, "liquidity()")[0]
+
+    def liquidity_net(self, tick: int) -> int | None:
+        """What crossing it upwards adds; None where it is not initialised."""
+        gross, net = self.evm.read(self.address, "ticks(int24)", tick)[:2]
+        return signed(net) if gross else None
+
+    def max_liquidity_per_tick(self) -> int:
+        """The contract's limit of a tick."""
+        return self.evm.read(self.address, "maxLiquidityPerTick()")[0]
+
+    def mint_call(self, lower: int, upper: int, liquidity: int) -> bytes:
+        """The call of the pool that makes a position of the payer's."""
+        return arguments(
+            "mint(address,int24,int24,uint128,bytes)", self.payer, lower, upper, liquidity, b""
+        )
+
+    def mint(self, lower: int, upper: int, liquidity: int) -> None:
+        """A position of the payer's."""
+        call = self.mint_call(lower, upper, liquidity)
+        self.evm.send(self.payer, arguments("forward(address,bytes)", self.address, call))
+
+    def execute(self, zero_for_one: bool, amount: int, limit: int) -> tuple[int, int]:
+        """A swap, exact input positive, exact output negative: paid and received tokens."""
+        paid, received = self.evm.call(
+            self.payer, "swap(address,bool,int256,uint160)",
+            number(self.address), zero_for_one, amount, limit,
+        )  # fmt: skip
+        return paid, received
+
+
+class Ground:
+    """An EVM with a payer and two tokens."""
+
+    def __init__(self) -> None:
+        self.evm = Evm()
+        code = props()
+        self.payer = self.evm.deploy(code["Payer"])
+        tokens = [number(self.evm.deploy(code["PlainToken"], 18)) for _ in range(2)]
+        self.tokens = sorted(tokens)

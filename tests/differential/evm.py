@@ -10,6 +10,7 @@ from functools import cache
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
+from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 from pyrevm import EVM, BlockEnv, CfgEnv, Env
 
@@ -24,6 +25,7 @@ _WORD = (1 << 256) - 1
 _OUTPUT = re.compile(r"output: 0x([0-9a-f]*)")
 _HALT = re.compile(r"reason: (\w+)")
 _ERROR, _PANIC = bytes.fromhex("08c379a0"), bytes.fromhex("4e487b71")
+_names: dict[bytes, str] = {}  # of the errors that packages declare, by selector
 
 
 class Reverted(Exception):
@@ -78,7 +80,22 @@ def reason(data: bytes) -> str:
             return f"Panic({decode(['uint256'], data[4:])[0]:#x})"
     except DecodingError:
         pass
-    return "0x" + data.hex()
+    return _names.get(data[:4]) or "0x" + data[:4].hex()
+
+
+def name_errors(*signatures: str) -> None:
+    """Lets the errors of these signatures be read by name."""
+    _names.update({selector(text): text.partition("(")[0] for text in signatures})
+
+
+def creation_code(name: str) -> bytes:
+    """Of a pinned package's contract that links no library; its errors have names from now on."""
+    artifact = npm.artifact(name)
+    for entry in artifact.abi:
+        if entry["type"] == "error":
+            types = ",".join(collapse_if_tuple(part) for part in entry["inputs"])
+            name_errors(f"{entry['name']}({types})")
+    return artifact.linked({})
 
 
 class Evm:
@@ -105,8 +122,8 @@ class Evm:
             raise Reverted(_reason(str(error))) from None
 
     def artifact(self, name: str, *values: int) -> str:
-        """Address of a new contract of a pinned package, which links no library."""
-        return self.deploy(npm.artifact(name).linked({}), *values)
+        """Address of a new contract of a pinned package."""
+        return self.deploy(creation_code(name), *values)
 
     # ---- calls ----
 
@@ -119,9 +136,9 @@ class Evm:
         finally:
             self._evm.reset_transient_storage()
 
-    def call(self, to: str, signature: str, *values: int) -> list[int]:
+    def call(self, to: str, signature: str, *values: int, sender: str = ME) -> list[int]:
         """A call of static arguments, addresses as integers: the words it answers."""
-        return unsigned(self.send(to, selector(signature) + words(*values)))
+        return unsigned(self.send(to, selector(signature) + words(*values), sender=sender))
 
     def read(self, to: str, signature: str, *values: int) -> list[int]:
         """The words that a view answers."""

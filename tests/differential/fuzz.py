@@ -26,6 +26,7 @@ def _summary(name: str, tally: Tally, seconds: float) -> str:
     return (
         f"{name}: {tally.cases} swaps on {tally.pools} pools in {seconds:.0f} s, "
         f"{len(tally.mismatches)} mismatches; {tally.partial} filled in part, "
+        f"{tally.excused} excused, "
         f"{tally.refused.total()} refused" + (f" ({refused})" if refused else "")
     )
 

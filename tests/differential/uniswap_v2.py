@@ -10,7 +10,7 @@ from typing import Any
 
 from mevfast._pool import Quote, Refused
 from tests.differential import draws
-from tests.differential.campaign import Outcome, Refusal, Swap
+from tests.differential.campaign import Market, Outcome, Refusal, Swap
 from tests.differential.evm import ME, Evm, Reverted, number
 from tests.differential.solidity import props
 
@@ -79,7 +79,7 @@ def _reserve_like(rng: Random, other: int) -> int:
     return min(max(1, int(other * 10 ** rng.uniform(-6, 6))), MAX_RESERVE)
 
 
-class Pair:
+class Pair(Market):
     """One pair and the state it stands in."""
 
     kind = "uniswap_v2"

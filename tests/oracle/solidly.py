@@ -101,9 +101,7 @@ def velodrome_get_y(
             dy = quotient(checked((xy - k_now) * WAD), velodrome_d(x0, y))
             if dy == 0:
                 above = checked(y + 1)
-                value = (
-                    k(True, x0, above, decimals) if y_check == "k" else velodrome_f(x0, above)
-                )
+                value = k(True, x0, above, decimals) if y_check == "k" else velodrome_f(x0, above)
                 if value > xy:
                     return above
                 dy = 1
