@@ -321,7 +321,11 @@ cdef int balancer_load(pool_state *state, object fields, str where) except -1:
 
 
 cdef list _list(const u256 *x, int n):
-    return [u256_to_pyint(&x[i]) for i in range(n)]
+    cdef int i
+    numbers = []
+    for i in range(n):
+        numbers.append(u256_to_pyint(&x[i]))
+    return numbers
 
 
 cdef object balancer_fields(const pool_state *state):
