@@ -194,6 +194,10 @@ ARTIFACTS: Mapping[str, tuple[str, str]] = {
         "@balancer-labs/v2-deployments",
         _BALANCER + "20230206-weighted-pool-v3/artifact/WeightedPool.json",
     ),
+    "ComposableStablePoolFactory": (
+        "@balancer-labs/v2-deployments",
+        _BALANCER + "20230206-composable-stable-pool-v3/artifact/ComposableStablePoolFactory.json",
+    ),
     **{
         name: ("@aave/core-v3", f"{_AAVE}protocol/{folder}/{name}.sol/{name}.json")
         for name, folder in {
