@@ -1,10 +1,12 @@
-"""Balancer V2 pools in the Vault: weighted, and composable stable with token rates.
+"""Balancer V2 pools in the Vault: weighted and stable ones, of every version the package has.
 
 Pools are filled by a real join; then the Vault's record of their balances is written over, because
 a join refuses the extremes that swaps may lead to. The pool's own token is not swapped.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from random import Random
 from typing import Any
 
@@ -25,8 +27,6 @@ MIN_WEIGHT = ONE // 100
 MAX_AMP = 5000
 DAY = 86_400
 DECIMALS = (18, 18, 18, 18, 8, 6, 6, 2, 0)
-_WEIGHTED_TOKENS = 8
-_STABLE_TOKENS = 5
 _FIRST_JOIN = 10**6
 _LOWEST_RATE = 10**9  # the first join then still fits 112 bits
 _PLENTY = 1 << 240
@@ -46,22 +46,93 @@ def _array(answer: Sequence[int], nth: int = 0) -> list[int]:
     return list(answer[start + 1 : start + 1 + answer[start]])
 
 
+@dataclass(frozen=True)
+class Version:
+    """A factory: what it is created with, what its `create` takes after name and symbol.
+
+    `fields` tell its pools' maths from those of others.
+    """
+
+    factory: str
+    built_with: str
+    takes: tuple[str, ...]
+    fields: dict[str, Any] = dataclass_field(default_factory=dict)
+    most_tokens: int = 5
+
+    def constructor(self, vault: int, provider: int) -> list[int]:
+        """The words of the factory's constructor."""
+        if self.built_with == "vault":
+            return [vault]
+        if self.built_with == "vault and provider":
+            return [vault, provider]
+        text = [1, int.from_bytes(b"3".ljust(32, b"\0"), "big")]  # versions: JSON in production
+        return [vault, provider, 0x80, 0xC0, *text, *text]
+
+    def create(self, values: dict[str, Any]) -> bytes:
+        """The call that creates a pool."""
+        types = ",".join(_TYPES[name] for name in self.takes)
+        taken = [values[name] for name in self.takes]
+        return arguments(f"create(string,string,{types})", "P", "P", *taken)
+
+
+_TYPES = {
+    "tokens": "address[]",
+    "weights": "uint256[]",
+    "amp": "uint256",
+    "providers": "address[]",
+    "durations": "uint256[]",
+    "exempt": "bool[]",
+    "fee": "uint256",
+    "oracle": "bool",
+    "owner": "address",
+}
+_OLD_WEIGHTED = {"pow_shortcuts": False}
+WEIGHTED = (
+    Version(
+        "WeightedPool2021Factory", "vault", ("tokens", "weights", "fee", "owner"), _OLD_WEIGHTED, 8
+    ),
+    Version(
+        "WeightedPool2TokensFactory", "vault", ("tokens", "weights", "fee", "oracle", "owner"),
+        _OLD_WEIGHTED, 2,
+    ),
+    Version(
+        "WeightedPoolV2Factory", "vault and provider",
+        ("tokens", "weights", "providers", "fee", "owner"), {}, 8,
+    ),
+    Version(
+        "WeightedPoolFactory", "versions", ("tokens", "weights", "providers", "fee", "owner"), {}, 8
+    ),
+)  # fmt: skip
+_STABLE = ("tokens", "amp", "fee", "owner")
+_COMPOSABLE = ("tokens", "amp", "providers", "durations", "exempt", "fee", "owner")
+STABLE = (
+    Version("StablePool2021Factory", "vault", _STABLE, {"invariant_round_up": True}),
+    Version(
+        "StablePhantomPoolFactory", "vault",
+        ("tokens", "amp", "providers", "durations", "fee", "owner"), {"invariant_round_up": True},
+        4,
+    ),
+    Version("StablePoolV2Factory", "vault", _STABLE),
+    Version("ComposableStablePoolV1Factory", "vault and provider", _COMPOSABLE),
+    Version("ComposableStablePoolV2Factory", "versions", _COMPOSABLE),
+    Version("ComposableStablePoolFactory", "versions", _COMPOSABLE),
+)  # fmt: skip
+
+
 class Balancer:
-    """The Vault, tokens, and a factory; every pool is created anew."""
+    """The Vault, tokens, and factories; every pool is created anew."""
 
-    factory_name: str
-
-    def __init__(self) -> None:
+    def __init__(self, versions: Sequence[Version]) -> None:
         self.evm = Evm()
         code = props()["PlainToken"]
         authorizer = number(self.evm.artifact("Authorizer", number(ME)))
         self.vault = self.evm.artifact("Vault", authorizer, number(ME), 0, 0)
-        provider = self.evm.artifact("ProtocolFeePercentagesProvider", number(self.vault), ONE, ONE)
-        version = int.from_bytes(b"3".ljust(32, b"\0"), "big")
-        self.factory = self.evm.artifact(
-            self.factory_name, number(self.vault), number(provider),
-            0x80, 0xC0, 1, version, 1, version,
-        )  # fmt: skip
+        vault = number(self.vault)
+        provider = number(self.evm.artifact("ProtocolFeePercentagesProvider", vault, ONE, ONE))
+        self.factories = [
+            (version, self.evm.artifact(version.factory, *version.constructor(vault, provider)))
+            for version in versions
+        ]
         self.tokens: list[str] = []
         self.decimals: dict[int, int] = {}
         for decimals in DECIMALS:
@@ -70,21 +141,35 @@ class Balancer:
             self.decimals[number(token)] = decimals
             for holder in (ME, self.vault):
                 self.evm.call(token, "set(address,uint256)", number(holder), _PLENTY)
-            approve = "approve(address,uint256)"
-            self.evm.call(token, approve, number(self.vault), (1 << 256) - 1)
-        self.tokens.sort(key=number)
+            self.evm.call(token, "approve(address,uint256)", vault, (1 << 256) - 1)
 
-    def choose(self, rng: Random, most: int) -> list[str]:
-        """Two to `most` of the tokens, by address."""
-        count = rng.choice((2, 2, 3, rng.randint(2, most)))
-        return sorted(rng.sample(self.tokens, count), key=number)
+    def create(self, rng: Random) -> tuple[str, Version]:
+        """A pool of any of the versions, with random parameters."""
+        self.evm.at_time(START)
+        version, factory = rng.choice(self.factories)
+        count = rng.choice((2, 2, 3, rng.randint(2, version.most_tokens)))
+        tokens = sorted(rng.sample(self.tokens, min(count, version.most_tokens)), key=number)
+        values = {
+            "tokens": tokens,
+            "fee": draws.magnitude(rng, MIN_FEE, MAX_FEE),
+            "owner": ME,
+            "oracle": False,
+            **self.parameters(rng, len(tokens)),
+        }
+        made = self.evm.send(factory, version.create(values))
+        return "0x" + made[12:].hex(), version
+
+    def parameters(self, rng: Random, count: int) -> dict[str, Any]:
+        """What only this kind of pool has."""
+        raise NotImplementedError
 
 
 class BalancerPool(Market):
     """One pool; `indices` are those of its tokens that are swapped, its own one left out."""
 
-    def __init__(self, family: Balancer, address: str) -> None:
+    def __init__(self, family: Balancer, address: str, version: Version) -> None:
         self.evm, self.vault, self.address = family.evm, family.vault, address
+        self.version = version
         self.pool_id = self.evm.read(address, "getPoolId()")[0]
         self.tokens, _ = self.balances()
         self.decimals = [family.decimals.get(token) for token in self.tokens]
@@ -100,9 +185,9 @@ class BalancerPool(Market):
     def fill(self, rng: Random) -> None:
         """A first join of a million each, rates counted, then balances at random."""
         amounts = [0] * len(self.tokens)
-        for i, factor in enumerate(_array(self.evm.read(self.address, "getScalingFactors()"))):
-            if i in self.indices:
-                amounts[i] = _FIRST_JOIN * ONE * ONE // factor
+        factors = self.scaling_factors()
+        for i in self.indices:
+            amounts[i] = _FIRST_JOIN * ONE * ONE // factors[i]
         top = [(1 << 256) - 1] * len(amounts)
         data = encode(["uint256", "uint256[]"], [_INIT, amounts])
         assets = [f"0x{token:040x}" for token in self.tokens]
@@ -159,12 +244,20 @@ class BalancerPool(Market):
 
     # ---- swaps ----
 
+    def scaling_factors(self) -> list[int]:
+        """By the contract where it tells; the oldest keep 10**(18 - decimals) to themselves."""
+        try:
+            return _array(self.evm.read(self.address, "getScalingFactors()"))
+        except Reverted:
+            return [10 ** (36 - (n or 0)) for n in self.decimals]
+
     def common_fields(self) -> dict[str, Any]:
         """What both kinds have."""
         return {
             "balances": self.balances()[1],
-            "scaling_factors": _array(self.evm.read(self.address, "getScalingFactors()")),
+            "scaling_factors": self.scaling_factors(),
             "swap_fee": self.evm.read(self.address, "getSwapFeePercentage()")[0],
+            **self.version.fields,
         }
 
     def draw(self, rng: Random) -> Swap:
@@ -224,15 +317,16 @@ class Weighted(BalancerPool):
 
 
 class ComposableStable(BalancerPool):
-    """A composable stable pool, whose own token is one of its tokens."""
+    """A stable pool; the own token of later versions is one of its tokens."""
 
     kind = "balancer_composable_stable"
 
     def fields(self) -> dict[str, Any]:
         """The pool's state by the contract's own getters, amp as of now."""
         amp, _, precision = self.evm.read(self.address, "getAmplificationParameter()")
-        own = self.evm.read(self.address, "getBptIndex()")[0]
-        more = {"amp": amp, "amp_precision": precision, "bpt_index": own}
+        more = {"amp": amp, "amp_precision": precision}
+        if None in self.decimals:
+            more["bpt_index"] = self.decimals.index(None)
         return {**self.common_fields(), **more}
 
     def ramp(self, rng: Random) -> None:
@@ -250,25 +344,20 @@ class ComposableStable(BalancerPool):
 
 
 class BalancerWeighted(Balancer):
-    """Version 3 of weighted pools."""
+    """Weighted pools."""
 
-    factory_name = "WeightedPoolFactory"
+    def __init__(self) -> None:
+        super().__init__(WEIGHTED)
 
     def pool(self, rng: Random) -> Weighted:
         """Random tokens, weights, fee and balances."""
-        self.evm.at_time(START)
-        tokens = self.choose(rng, _WEIGHTED_TOKENS)
-        made = self.evm.send(
-            self.factory,
-            arguments(
-                "create(string,string,address[],uint256[],address[],uint256,address)",
-                "W", "W", tokens, _weights(rng, len(tokens)), [NOBODY] * len(tokens),
-                draws.magnitude(rng, MIN_FEE, MAX_FEE), ME,
-            ),
-        )  # fmt: skip
-        pool = Weighted(self, "0x" + made[12:].hex())
+        pool = Weighted(self, *self.create(rng))
         pool.fill(rng)
         return pool
+
+    def parameters(self, rng: Random, count: int) -> dict[str, Any]:
+        """What only this kind of pool has."""
+        return {"weights": _weights(rng, count), "providers": [NOBODY] * count}
 
 
 def _weights(rng: Random, count: int) -> list[int]:
@@ -285,28 +374,27 @@ def _weights(rng: Random, count: int) -> list[int]:
 
 
 class BalancerComposableStable(Balancer):
-    """Version 3 of composable stable pools; rates come from stand-ins and stay cached."""
+    """Stable pools; rates come from stand-ins and stay cached."""
 
-    factory_name = "ComposableStablePoolFactory"
+    def __init__(self) -> None:
+        super().__init__(STABLE)
 
     def pool(self, rng: Random) -> ComposableStable:
         """Random tokens, rates, amp, fee and balances."""
-        self.evm.at_time(START)
-        tokens = self.choose(rng, _STABLE_TOKENS)
-        providers = [self._provider(rng) for _ in tokens]
-        made = self.evm.send(
-            self.factory,
-            arguments(
-                "create(string,string,address[],uint256,address[],uint256[],bool[],uint256,address)",
-                "S", "S", tokens, draws.magnitude(rng, 1, MAX_AMP), providers,
-                [0 if provider == NOBODY else 1000 * DAY for provider in providers],
-                [False] * len(tokens), draws.magnitude(rng, MIN_FEE, MAX_FEE), ME,
-            ),
-        )  # fmt: skip
-        pool = ComposableStable(self, "0x" + made[12:].hex())
+        pool = ComposableStable(self, *self.create(rng))
         pool.fill(rng)
         pool.ramp(rng)
         return pool
+
+    def parameters(self, rng: Random, count: int) -> dict[str, Any]:
+        """What only this kind of pool has."""
+        providers = [self._provider(rng) for _ in range(count)]
+        return {
+            "amp": draws.magnitude(rng, 1, MAX_AMP),
+            "providers": providers,
+            "durations": [0 if provider == NOBODY else 1000 * DAY for provider in providers],
+            "exempt": [False] * count,
+        }
 
     def _provider(self, rng: Random) -> str:
         if rng.random() < 0.5:
