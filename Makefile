@@ -12,7 +12,7 @@ BUILT := build/.$(MODE)
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-debug bench build lint chain bytecode clean
+.PHONY: help demo test fuzz test-debug test-sanitize bench build lint chain bytecode clean
 .SILENT:
 .DELETE_ON_ERROR:
 
@@ -25,6 +25,9 @@ help:
 	echo "make build       .venv and the compiled modules; MEVFAST_DEBUG=1 with bounds checks"
 	echo "make lint        ruff, mypy --strict, no Cython hint, no C warning, the layers"
 	echo "make test-debug  unit and property tests against a build with bounds checks"
+	echo "make test-sanitize"
+	echo "                 those of compiled code, and the vectors, under the address and"
+	echo "                 undefined-behaviour sanitizers"
 	echo "make clean       remove what was built, keep .venv and .cache"
 
 demo: chain
@@ -40,8 +43,23 @@ test-debug:
 	MEVFAST_DEBUG=1 $(MAKE) build
 	MEVFAST_DEBUG=1 $(PY) -m pytest $(wildcard tests/unit tests/property) $(ARGS)
 
+# Cold modules and races are left out, and Hypothesis makes fewer examples: the sanitizers look for
+# what the C does with memory and integers, within minutes. test-debug runs them all.
+COLD := check cli config demo dex keys market_file notify npm receipts report run_command \
+	seqlock
+UNSANITIZED := $(COLD:%=tests/unit/test_%.py)
+SANITIZED := $(filter-out $(UNSANITIZED),$(wildcard tests/unit/test_*.py tests/property/test_*.py))
+VECTORS := $(filter-out %/frames.json %/signing.json,$(wildcard tests/vectors/*.json))
+
+test-sanitize:
+	MEVFAST_SANITIZE=1 $(MAKE) build
+	MEVFAST_SANITIZE=1 MEVFAST_MOST_EXAMPLES=60 tools/sanitized \
+		$(PY) -m pytest --capture=sys $(SANITIZED) $(ARGS) # a finding's report goes past pytest
+	tools/sanitized $(PY) -m mevfast verify $(VECTORS)
+
 bench: chain
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
+	$(PY) -m bench.instructions
 
 build: $(BUILT)
 

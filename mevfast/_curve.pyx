@@ -18,6 +18,7 @@ arrives. Exact output is unsupported: no pool has such an exchange, NG's get_dx 
 A pool that pays nothing for dust takes it all the same: a quote with 0 out, as the contract.
 """
 
+from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mevfast._math cimport u256_to_pyint
@@ -163,11 +164,9 @@ cdef inline double _kept(const curve_state *s, double x_in, double x_out) noexce
 cdef inline double _price(
     const curve_state *s, const stable_form *f, const double *x, double d, int i, int j,
 ) noexcept nogil:
-    cdef double slope = stable_slope(x, d, <double>f.ann / f.a_precision, f.n, i, j)
-    cdef double kept = _kept(s, x[i], x[j])
-    if not kept > 0.0:
-        return 0.0
-    return slope * kept * (u256_to_double(&s.rate[i]) / u256_to_double(&s.rate[j]))
+    cdef double price = stable_slope(x, d, <double>f.ann / f.a_precision, f.n, i, j)
+    price *= _kept(s, x[i], x[j]) * (u256_to_double(&s.rate[i]) / u256_to_double(&s.rate[j]))
+    return price if 0.0 < price < INFINITY else 0.0  # beyond doubles, or a fee above all
 
 
 cdef double curve_marginal_price(

@@ -119,6 +119,7 @@ _KIND_NUMBERS = {
 }
 
 Quote = namedtuple("Quote", ("amount_in", "amount_out", "after", "price_after"), module=__name__)
+_new_tuple = tuple.__new__  # a named tuple's own constructor runs Python code
 Refused = namedtuple("Refused", ("reason",), module=__name__)
 
 _REASONS = {
@@ -367,10 +368,10 @@ cdef class Pool:
     cdef object _answer(self, int status, int i, int j, const pool_quote *q):
         if status != QUOTE_OK:
             return Refused(_REASONS[status])
-        return Quote(
+        return _new_tuple(Quote, (
             u256_to_pyint(&q.amount_in), u256_to_pyint(&q.amount_out),
             _after_fields(&self.state, i, j, q), q.price_after,
-        )
+        ))
 
     def apply(self, token_in, amount, exact="in", token_out=None):
         """quote(), and where it is a Quote the state becomes the one after the swap."""

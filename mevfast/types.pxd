@@ -99,6 +99,10 @@ cdef extern from "pool.h" nogil:
         uint8_t form
         uint8_t status
 
+    enum twocrypto_version:
+        TWOCRYPTO_V2_0
+        TWOCRYPTO_V2_1
+
     ctypedef struct crypto_state:
         u256 balance[3]
         u256 precision[3]
@@ -109,7 +113,11 @@ cdef extern from "pool.h" nogil:
         u256 mid_fee
         u256 out_fee
         u256 fee_gamma
+        u256 total_supply
+        u256 virtual_price
         uint8_t n_tokens
+        uint8_t version
+        uint8_t ramping
 
     enum balancer_form:
         BALANCER_WEIGHTED

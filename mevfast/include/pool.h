@@ -106,13 +106,19 @@ typedef struct {
     uint8_t status;           /* enum quote_status: why xp or d cannot be had, QUOTE_OK if they can */
 } curve_state;
 
+enum twocrypto_version { TWOCRYPTO_V2_0 = 0, TWOCRYPTO_V2_1 };
+
 typedef struct {
     u256 balance[3];
     u256 precision[3];        /* 10**(18 - decimals) */
     u256 price_scale[2];      /* of coin 1 and 2 in coin 0, 1e18; the second unused with 2 coins */
     u256 amp, gamma, d;
     u256 mid_fee, out_fee, fee_gamma;
+    u256 total_supply;        /* of shares; 0 where unknown, then d must rise instead of their price */
+    u256 virtual_price;       /* of a share before the swap, 1e18 */
     uint8_t n_tokens;         /* 2 (twocrypto) or 3 (tricrypto) */
+    uint8_t version;          /* enum twocrypto_version, 2 coins only: they differ in limits */
+    uint8_t ramping;          /* A and gamma move: the contract finds d anew before each swap */
 } crypto_state;
 
 enum balancer_form {

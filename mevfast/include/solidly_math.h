@@ -25,26 +25,56 @@ static inline void u256_div_wad(u256 *r, const u256 *x)
 {
     const uint64_t d = SOLIDLY_WAD << 4;             /* the top bit is set */
     const uint64_t v = UINT64_C(0x2725dd1d243aba0e); /* u64_reciprocal(d) */
-    u256 q = {{0}};
-    int i = x->w[3] != 0 ? 3 : x->w[2] != 0 ? 2 : 1;
-    uint64_t rest = x->w[i] >> 60;
-    for (; i > 0; i--)
-        q.w[i] = u64_divide_step(&rest, x->w[i] << 4 | x->w[i - 1] >> 60, d, v);
-    q.w[0] = u64_divide_step(&rest, x->w[0] << 4, d, v);
-    *r = q;
+    uint64_t w3 = x->w[3], w2 = x->w[2], w1 = x->w[1], w0 = x->w[0];
+    uint64_t q3 = 0, q2 = 0, rest = w2 << 4 | w1 >> 60;
+    if ((w3 | w2 >> 60) != 0 || rest >= d) { /* the quotient has more than two words */
+        rest = w3 >> 60;
+        q3 = u64_divide_step(&rest, w3 << 4 | w2 >> 60, d, v);
+        q2 = u64_divide_step(&rest, w2 << 4 | w1 >> 60, d, v);
+    }
+    uint64_t q1 = u64_divide_step(&rest, w1 << 4 | w0 >> 60, d, v);
+    uint64_t q0 = u64_divide_step(&rest, w0 << 4, d, v);
+    u256_make(r, u128_make(q3, q2), u128_make(q1, q0));
+}
+
+/* r = x * y modulo 2**256 where y fits 128 bits; nonzero where that lost bits. */
+static inline int u256_mul_wrap_u128(u256 *r, const u256 *x, u128 y)
+{
+    u256 low, high;
+    u128 sum;
+    u128_mul_full(&low, u256_lo128(x), y);
+    u128_mul_full(&high, u256_hi128(x), y);
+    int carry = __builtin_add_overflow(u256_hi128(&low), u256_lo128(&high), &sum);
+    u256_make(r, sum, u256_lo128(&low));
+    return carry | !u256_fits_u128(&high);
+}
+
+/* r = x * y modulo 2**256 of any size. Out of line and by value: callers keep theirs in registers. */
+static __attribute__((noinline)) int u256_mul_wrap_wide(u256 *r, u256 x, u256 y)
+{
+    u512 product;
+    u256_mul_full(&product, &x, &y);
+    memcpy(r->w, product.w, sizeof r->w);
+    return (product.w[4] | product.w[5] | product.w[6] | product.w[7]) != 0;
 }
 
 /* r = x * y modulo 2**256; nonzero where that lost bits. */
 static inline int u256_mul_wrap(u256 *r, const u256 *x, const u256 *y)
 {
-    u512 product;
-    if (u256_fits_u128(x) && u256_fits_u128(y)) {
-        u128_mul_full(r, u256_lo128(x), u256_lo128(y));
-        return 0;
+    u256 product;
+    int lost;
+    if (__builtin_expect(u256_fits_u128(y), 1)) {
+        if (__builtin_expect(u256_fits_u128(x), 1)) {
+            u128_mul_full(r, u256_lo128(x), u256_lo128(y));
+            return 0;
+        }
+        return u256_mul_wrap_u128(r, x, u256_lo128(y));
     }
-    u256_mul_full(&product, x, y);
-    memcpy(r->w, product.w, sizeof r->w);
-    return (product.w[4] | product.w[5] | product.w[6] | product.w[7]) != 0;
+    if (u256_fits_u128(x))
+        return u256_mul_wrap_u128(r, y, u256_lo128(x));
+    lost = u256_mul_wrap_wide(&product, *x, *y);
+    *r = product;
+    return lost;
 }
 
 /* r = x * y modulo 2**256, / 1e18; nonzero where the product lost bits. */
@@ -56,15 +86,25 @@ static inline int u256_mul_wad(u256 *r, const u256 *x, const u256 *y)
     return lost;
 }
 
+/* r = x * 1e18 modulo 2**256; nonzero where that lost bits. */
+static inline int u256_times_wad(u256 *r, const u256 *x)
+{
+    u128 t0 = (u128)x->w[0] * SOLIDLY_WAD;
+    u128 t1 = (u128)x->w[1] * SOLIDLY_WAD + (uint64_t)(t0 >> 64);
+    u128 t2 = (u128)x->w[2] * SOLIDLY_WAD + (uint64_t)(t1 >> 64);
+    u128 t3 = (u128)x->w[3] * SOLIDLY_WAD + (uint64_t)(t2 >> 64);
+    u256_make(r, u128_make((uint64_t)t3, (uint64_t)t2), u128_make((uint64_t)t1, (uint64_t)t0));
+    return t3 >> 64 != 0;
+}
+
 /* r = x * 1e18 / decimals, which is 10**decimals of the token: 18 decimals. */
 static inline int solidly_scale(u256 *r, const u256 *x, const u256 *decimals)
 {
-    const u256 wad = {{SOLIDLY_WAD, 0, 0, 0}};
     u256 product;
     /* below 2**196 the product fits, and a power of ten up to 1e18 divides it exactly */
     if (u256_fits_u64(decimals) && decimals->w[0] <= SOLIDLY_WAD && x->w[3] < 16)
         return u256_mul_u64(r, x, SOLIDLY_WAD / decimals->w[0]);
-    if (u256_mul(&product, x, &wad) || u256_div(r, &product, decimals))
+    if (u256_times_wad(&product, x) || u256_div(r, &product, decimals))
         return SOLIDLY_OVERFLOW;
     return SOLIDLY_OK;
 }
@@ -100,12 +140,15 @@ static inline int solidly_fix_x0(solidly_x0 *c, const u256 *x0)
 static inline int solidly_dy(u256 *dy, const u256 *gap, const solidly_x0 *c, const u256 *yy,
                              int *d_is_zero)
 {
-    const u256 wad = {{SOLIDLY_WAD, 0, 0, 0}};
     u256 d, product;
     int lost = u256_mul_wad(&d, &c->x0_3, yy);
     lost |= u256_add(&d, &d, &c->xxx);
-    lost |= u256_mul_wrap(&product, gap, &wad);
+    lost |= u256_times_wad(&product, gap);
     *d_is_zero = u256_is_zero(&d);
+    if (u256_lt(&product, &d)) { /* the last round, mostly */
+        u256_from_u64(dy, 0);
+        return lost;
+    }
     return lost | u256_div(dy, &product, &d);
 }
 
