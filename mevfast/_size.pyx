@@ -147,7 +147,8 @@ cdef void virtual_of(const pool_state *s, virtual_pool *now, virtual_pool *deepe
     """The constant-product pool that a pool behaves as at its price, and one that pays at least
     as much for any input which moves the price by less than NEAR_LOG.
 
-    For V2 they are the same. For V3 the second one has the most liquidity of any range near.
+    For V2 they are the same. For V3 the second one has the most liquidity of any range near; both
+    take the lower fee where the directions differ.
     """
     cdef double price
     if s.kind == POOL_UNISWAP_V2:
@@ -157,7 +158,7 @@ cdef void virtual_of(const pool_state *s, virtual_pool *now, virtual_pool *deepe
         deepest[0] = now[0]
         return
     price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
-    now.keep = deepest.keep = 1.0 - s.v3.fee_pips * 1e-6
+    now.keep = deepest.keep = 1.0 - min(s.v3.fee_pips[0], s.v3.fee_pips[1]) * 1e-6
     now.reserve1 = u128_to_double(s.v3.liquidity) * price
     deepest.reserve1 = most_liquidity(&s.v3) * price
     now.reserve0 = now.reserve1 / (price * price) if price > 0.0 else 0.0

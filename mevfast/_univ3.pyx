@@ -1,4 +1,4 @@
-"""Uniswap V3 pools: the swap loop of UniswapV3Pool.sol, step for step.
+"""Concentrated liquidity: the swap loop of Uniswap V3 and V4, PancakeSwap V3 and Algebra.
 
 Owns the walk over ticks and bitmap words; the arithmetic of one step is sqrt_price_math.h, prices
 of ticks are tick_math.h. Must not know tokens, tables or other kernels.
@@ -16,12 +16,18 @@ from mevfast._math cimport (
     u256_to_pyint,
 )
 from mevfast.types cimport (
+    POOL_ALGEBRA_INTEGRAL,
+    POOL_ALGEBRA_V1,
+    POOL_UNISWAP_V4,
     QUOTE_NO_LIQUIDITY,
     QUOTE_NO_OUTPUT,
     QUOTE_OK,
     QUOTE_OVERFLOW,
     QUOTE_PRICE_LIMIT,
     QUOTE_ZERO_AMOUNT,
+    V3_INTEGRAL,
+    V3_POOL,
+    V3_SINGLETON,
     pool_quote,
     pool_state,
     v3_after,
@@ -55,18 +61,21 @@ from mevfast.u256 cimport (
     u256_from_u64,
     u256_is_zero,
     u256_lt,
+    u256_shl,
     u256_sub,
     u256_sub_u64,
     u256_to_double,
 )
 
-from mevfast._fields import integer_field, list_field, parse_integer
+from mevfast._fields import integer_field, integers_field, list_field, parse_integer
 from mevfast._math import MAX_SQRT_RATIO as _MAX_SQRT_RATIO
 from mevfast._math import MIN_SQRT_RATIO as _MIN_SQRT_RATIO
 from mevfast._math import get_sqrt_ratio_at_tick
 from mevfast.errors import DataError
 
 _MAX_TICK_SPACING = 16383  # UniswapV3Factory.enableFeeAmount
+_MAX_V4_TICK_SPACING = 32767  # TickMath of v4-core
+_MAX_PROTOCOL_FEE = 1000  # ProtocolFeeLibrary of v4-core, each direction
 
 cdef enum:
     WORD_BITS = 8  # a bitmap word shows 256 ticks; the contract stops, and rounds, at its end
@@ -77,7 +86,7 @@ cdef struct tick_cursor:
     const v3_tick *ticks
     int32_t n
     int32_t next     # index of the next initialised tick on the way; -1 or n when there is none
-    int32_t spacing
+    int32_t spacing  # bitmap_spacing
 
 
 cdef double _price(const v3_after *at, uint32_t fee_pips, int zero_for_one) noexcept nogil:
@@ -95,7 +104,7 @@ cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogi
     cdef v3_after at
     at.sqrt_price_x96 = s.sqrt_price_x96
     at.liquidity = s.liquidity
-    return _price(&at, s.fee_pips, zero_for_one)
+    return _price(&at, s.fee_pips[not zero_for_one], zero_for_one)
 
 
 cdef int32_t _word_end(int32_t tick, int32_t spacing, int zero_for_one) noexcept nogil:
@@ -117,18 +126,28 @@ cdef void _seek(tick_cursor *c, const v3_state *s, int zero_for_one) noexcept no
             high = middle
     c.ticks = s.ticks
     c.n = <int32_t>s.n_ticks
-    c.spacing = s.tick_spacing
+    c.spacing = s.bitmap_spacing
     c.next = low - 1 if zero_for_one else low
 
 
 cdef bint _next_tick(
     int32_t *tick_next, const tick_cursor *c, int32_t tick, int zero_for_one,
 ) noexcept nogil:
-    """nextInitializedTickWithinOneWord, clamped to the tick range; whether it is initialised."""
-    cdef int32_t end = _word_end(tick, c.spacing, zero_for_one)
+    """nextInitializedTickWithinOneWord, clamped to the tick range; whether it is initialised.
+
+    Where ticks are a linked list, its next entry: the ends of the range are always in it.
+    """
+    cdef int32_t end
     cdef bint initialised = 0 <= c.next < c.n
     if initialised:
         tick_next[0] = c.ticks[c.next].tick
+        if c.spacing == 0:
+            return True
+    if c.spacing == 0:
+        end = MIN_TICK if zero_for_one else MAX_TICK
+    else:
+        end = _word_end(tick, c.spacing, zero_for_one)
+    if initialised:
         initialised = tick_next[0] >= end if zero_for_one else tick_next[0] <= end
     if not initialised:
         tick_next[0] = max(end, <int32_t>MIN_TICK) if zero_for_one else min(end, <int32_t>MAX_TICK)
@@ -162,18 +181,28 @@ cdef void _skip_empty_words(
     tick_math_get_sqrt_ratio(&at.sqrt_price_x96, end)
 
 
+cdef bint _is_lowest_int256(const v3_state *s, const u256 *amount, int exact_in) noexcept nogil:
+    """Whether the contract takes amount for -2**255: the side that int256 writes as negative."""
+    cdef bint negative = exact_in if s.form == V3_SINGLETON else not exact_in
+    cdef u256 magnitude
+    u256_from_u64(&magnitude, 1)
+    u256_shl(&magnitude, &magnitude, 255)
+    return negative and s.form != V3_INTEGRAL and u256_eq(amount, &magnitude)
+
+
 cdef int _check(
-    const v3_state *s, int zero_for_one, const u256 *amount, const u256 *asked_limit, u256 *limit,
+    const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
+    const u256 *asked_limit, u256 *limit,
 ) noexcept nogil:
     """The contract's requirements before the first step; *limit = asked or the furthest price."""
     cdef u256 lowest
     if u256_is_zero(amount):
         return QUOTE_ZERO_AMOUNT
-    if u256_bit_length(amount) > 255:
-        return QUOTE_OVERFLOW  # int256 in the contract
+    if u256_bit_length(amount) > 255 and not _is_lowest_int256(s, amount, exact_in):
+        return QUOTE_OVERFLOW
     if not tick_math_price_in_range(&s.sqrt_price_x96) or s.tick_spacing <= 0:
         return QUOTE_NO_LIQUIDITY  # never initialised
-    if s.fee_pips >= FEE_DENOMINATOR:
+    if s.fee_pips[not zero_for_one] >= FEE_DENOMINATOR and not exact_in:
         return QUOTE_NO_OUTPUT
     u256_from_u64(&lowest, MIN_SQRT_RATIO)
     if asked_limit != NULL:
@@ -222,7 +251,7 @@ cdef int _step(
     cdef int32_t tick_next, limit_tick
     cdef int status
     cdef bint initialised
-    if u128_is_zero(at.liquidity) and tick_math_get_tick(&limit_tick, limit) == U256_OK:
+    if c.spacing != 0 and u128_is_zero(at.liquidity) and tick_math_get_tick(&limit_tick, limit) == U256_OK:
         _skip_empty_words(at, c, limit_tick, zero_for_one)
     initialised = _next_tick(&tick_next, c, at.tick, zero_for_one)
     if tick_math_get_sqrt_ratio(&next_price, tick_next) != U256_OK:
@@ -248,6 +277,15 @@ cdef int _step(
     return status
 
 
+cdef int _check_delta(const pool_quote *q) noexcept nogil:
+    """Uniswap V4's BalanceDelta: two int128, what is paid in negative."""
+    cdef u256 paid
+    u256_sub_u64(&paid, &q.amount_in, not u256_is_zero(&q.amount_in))
+    if u256_bit_length(&paid) > 127 or u256_bit_length(&q.amount_out) > 127:
+        return QUOTE_OVERFLOW
+    return QUOTE_OK
+
+
 cdef int v3_quote(
     const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
     const u256 *sqrt_price_limit_x96, pool_quote *q,
@@ -257,10 +295,11 @@ cdef int v3_quote(
     Without a limit (NULL) the swap runs to the end of the price range. Where liquidity or the
     limit runs out first, the fill is partial: the specified amount in q is below `amount`.
     """
+    cdef uint32_t fee_pips = s.fee_pips[not zero_for_one]
     cdef u256 limit, remaining = amount[0], calculated
     cdef v3_after at
     cdef tick_cursor cursor
-    cdef int status = _check(s, zero_for_one, amount, sqrt_price_limit_x96, &limit)
+    cdef int status = _check(s, zero_for_one, exact_in, amount, sqrt_price_limit_x96, &limit)
     if status != QUOTE_OK:
         return status
     at.sqrt_price_x96 = s.sqrt_price_x96
@@ -270,7 +309,7 @@ cdef int v3_quote(
     _seek(&cursor, s, zero_for_one)
     while not u256_is_zero(&remaining) and not u256_eq(&at.sqrt_price_x96, &limit):
         status = _step(
-            &at, &cursor, &limit, &remaining, &calculated, s.fee_pips, zero_for_one, exact_in
+            &at, &cursor, &limit, &remaining, &calculated, fee_pips, zero_for_one, exact_in
         )
         if status != QUOTE_OK:
             return status
@@ -278,12 +317,14 @@ cdef int v3_quote(
     q.amount_in = remaining if exact_in else calculated
     q.amount_out = calculated if exact_in else remaining
     q.after.v3 = at
-    q.price_after = _price(&at, s.fee_pips, zero_for_one)
+    q.price_after = _price(&at, fee_pips, zero_for_one)
+    if s.form == V3_SINGLETON:
+        return _check_delta(q)
     return QUOTE_OK
 
 
 cdef list _ticks(object fields, str where, int spacing):
-    """Sorted [(tick, liquidity_net)] of a V3 state."""
+    """Sorted [(tick, liquidity_net)] of a state whose bitmap counts ticks in `spacing`."""
     entries = list_field(fields, "ticks", where, 0, 2 * MAX_TICK + 1)
     found = {}
     for i, entry in enumerate(entries):
@@ -292,7 +333,7 @@ cdef list _ticks(object fields, str where, int spacing):
             raise DataError(f"{at}: expected [tick, liquidity_net], was {entry!r:.60}")
         tick = parse_integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
         if tick % spacing:
-            raise DataError(f"{at}[0]: expected a multiple of tick_spacing {spacing}, was {tick}")
+            raise DataError(f"{at}[0]: expected a multiple of {spacing}, was {tick}")
         if tick in found:
             raise DataError(f"{at}[0]: expected every tick once, was {tick} again")
         found[tick] = parse_integer(entry[1], f"{at}[1]", -(1 << 127), (1 << 127) - 1)
@@ -317,18 +358,64 @@ cdef int _check_tick(object tick, object sqrt_price_x96, str where) except -1:
     return 0
 
 
+cdef int _load_fees(v3_state *s, object fields, str where) except -1:
+    """fee_pips, one integer or [token 0 in, token 1 in], and Uniswap V4's protocol_fee.
+
+    The protocol takes its part of the input first, as ProtocolFeeLibrary.calculateSwapFee has it.
+    """
+    cdef int token_in
+    highest = FEE_DENOMINATOR if s.form == V3_SINGLETON else FEE_DENOMINATOR - 1
+    if isinstance(fields.get("fee_pips"), list | tuple):
+        fees = integers_field(fields, "fee_pips", where, 2, 0, highest)
+    else:
+        fees = [integer_field(fields, "fee_pips", where, 0, highest)] * 2
+    s.protocol_fee = 0
+    if s.form == V3_SINGLETON:
+        s.protocol_fee = integer_field(fields, "protocol_fee", where, 0, (1 << 24) - 1, 0)
+    for token_in in range(2):
+        part = s.protocol_fee >> 12 * token_in & 0xFFF
+        if part > _MAX_PROTOCOL_FEE:
+            raise DataError(
+                f"{where}protocol_fee: expected at most {_MAX_PROTOCOL_FEE} pips in 12 bits for "
+                f"token {token_in} in, was {part}"
+            )
+        s.lp_fee_pips[token_in] = fees[token_in]
+        s.fee_pips[token_in] = part + fees[token_in] - part * fees[token_in] // FEE_DENOMINATOR
+    return 0
+
+
+cdef int _load_spacing(v3_state *s, uint32_t kind, object fields, str where) except -1:
+    """tick_spacing, and bitmap_spacing: another one in Algebra V1.9, none where there is no bitmap.
+    """
+    highest = _MAX_V4_TICK_SPACING if s.form == V3_SINGLETON else _MAX_TICK_SPACING
+    s.tick_spacing = integer_field(fields, "tick_spacing", where, 1, highest)
+    s.bitmap_spacing = s.tick_spacing
+    if kind == POOL_ALGEBRA_V1:
+        s.bitmap_spacing = integer_field(
+            fields, "bitmap_spacing", where, 1, highest, s.tick_spacing
+        )
+    elif kind == POOL_ALGEBRA_INTEGRAL:
+        s.bitmap_spacing = 0
+    return 0
+
+
 cdef int v3_load(pool_state *state, object fields, str where) except -1:
     """Fills state.v3, whose ticks v3_free gives back; DataError names a wrong field."""
     cdef v3_state *s = &state.v3
     cdef v3_tick *entry
-    s.fee_pips = integer_field(fields, "fee_pips", where, 0, 999_999)
-    s.tick_spacing = integer_field(fields, "tick_spacing", where, 1, _MAX_TICK_SPACING)
+    s.form = V3_POOL
+    if state.kind == POOL_ALGEBRA_INTEGRAL:
+        s.form = V3_INTEGRAL
+    elif state.kind == POOL_UNISWAP_V4:
+        s.form = V3_SINGLETON
+    _load_fees(s, fields, where)
+    _load_spacing(s, state.kind, fields, where)
     price = integer_field(fields, "sqrt_price_x96", where, 0, _MAX_SQRT_RATIO - 1)
     u256_from_pyint(&s.sqrt_price_x96, price)
     s.tick = integer_field(fields, "tick", where, MIN_TICK, MAX_TICK)
     _check_tick(s.tick, price, where)
     u128_from_pyint(&s.liquidity, integer_field(fields, "liquidity", where, 0, (1 << 128) - 1))
-    ticks = _ticks(fields, where, s.tick_spacing)
+    ticks = _ticks(fields, where, max(1, s.bitmap_spacing))
     entry = <v3_tick *>malloc(max(1, len(ticks)) * sizeof(v3_tick))
     if entry == NULL:
         raise MemoryError
@@ -351,8 +438,8 @@ cdef object v3_fields(const pool_state *state):
     """The fields that v3_load takes."""
     cdef const v3_state *s = &state.v3
     cdef uint32_t i
-    return {
-        "fee_pips": s.fee_pips,
+    out = {
+        "fee_pips": s.lp_fee_pips[0],
         "tick_spacing": s.tick_spacing,
         "sqrt_price_x96": u256_to_pyint(&s.sqrt_price_x96),
         "tick": s.tick,
@@ -361,6 +448,13 @@ cdef object v3_fields(const pool_state *state):
             [s.ticks[i].tick, i128_to_pyint(s.ticks[i].liquidity_net)] for i in range(s.n_ticks)
         ],
     }
+    if s.lp_fee_pips[0] != s.lp_fee_pips[1]:
+        out["fee_pips"] = [s.lp_fee_pips[0], s.lp_fee_pips[1]]
+    if s.protocol_fee != 0:
+        out["protocol_fee"] = s.protocol_fee
+    if s.bitmap_spacing not in (0, s.tick_spacing):
+        out["bitmap_spacing"] = s.bitmap_spacing
+    return out
 
 
 cdef object v3_after_fields(const pool_quote *q):

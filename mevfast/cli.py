@@ -25,6 +25,7 @@ COMMANDS = {
     "devnet": ("mevfast.devnet.command", "run that chain alone, to play with"),
     "bench": ("mevfast.bench_command", "time every stage from frame to signed transaction"),
     "verify": ("mevfast.verify", "replay recorded swaps through the pool kernels"),
+    "quote": ("mevfast.quote_command", "what one pool of a market file pays, to check by hand"),
     "key": ("mevfast.execution.key_command", "make a signing key, or show its address"),
     "deploy": ("mevfast.execution.deploy", "deploy the executor contract"),
     "check": ("mevfast.check", "say line by line what of a set-up is right"),

@@ -25,10 +25,14 @@ _LOWEST_TICK = -887272  # the only field after a swap that may be negative
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One recorded swap; `after` holds the recorded state fields, empty where none were."""
+    """One recorded swap; `after` holds the recorded state fields, empty where none were.
+
+    `fee_pips` is the fee of that very swap where the case carries one.
+    """
 
     index: int
     pool: str
+    fee_pips: int | None
     token_in: int
     token_out: int
     exact: Literal["in", "out"]
@@ -36,18 +40,22 @@ class Case:
     ok: bool
     amount_in: int
     amount_out: int
-    after: dict[str, int]
+    after: dict[str, int | list[int]]
     error: str
 
 
 @dataclass(frozen=True, slots=True)
 class VectorFile:
-    """A checked mevfast-vectors/1 file."""
+    """A checked mevfast-vectors/1 file; `pools` by id and the fee that a case names, if it does."""
 
     path: str
     kind: str
-    pools: dict[str, Pool]
+    pools: dict[tuple[str, int | None], Pool]
     cases: list[Case]
+
+    def pool(self, case: Case) -> Pool:
+        """The pool of a case, with the fee of its swap."""
+        return self.pools[case.pool, case.fee_pips]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +118,41 @@ def _integer(
     return parse_integer(_get(fields, name, where), f"{where}.{name}", low, high)
 
 
-def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
+def _after(fields: dict[str, Any], name: str, where: str) -> int | list[int]:
+    """One recorded state field: an integer, or one a token."""
+    value = _get(fields, name, where)
+    where = f"{where}.{name}"
+    if isinstance(value, list):
+        return [parse_integer(x, f"{where}[{i}]", 0, (1 << 256) - 1) for i, x in enumerate(value)]
+    return parse_integer(value, where, _LOWEST_TICK, (1 << 256) - 1)
+
+
+def _fee(
+    case: dict[str, Any], pool_id: str, pools: dict[tuple[str, int | None], Pool], where: str
+) -> int | None:
+    """The case's own fee_pips; the pool with that fee is in `pools` then."""
+    if "fee_pips" not in case:
+        return None
+    pool = pools[pool_id, None]
+    fields = pool.fields()
+    if "fee_pips" not in fields:
+        raise DataError(f"{where}.fee_pips: no field of {pool.kind}")
+    fee = _integer(case, "fee_pips", where)
+    if (pool_id, fee) not in pools:
+        pools[pool_id, fee] = Pool(pool.kind, fields | {"fee_pips": fee}, f"{where}.")
+    return fee
+
+
+def _case(entry: Any, index: int, pools: dict[tuple[str, int | None], Pool], path: str) -> Case:
     where = f"{path}: cases[{index}]"
     fields = _want(entry, dict, where, "an object")
-    pool = _get(fields, "pool", where)
-    if not isinstance(pool, str) or pool not in pools:
-        raise DataError(f"{where}.pool: expected the id of a pool of this file, was {pool!r:.60}")
-    last = pools[pool].n_tokens - 1
+    pool_id = _get(fields, "pool", where)
+    if not isinstance(pool_id, str) or (pool_id, None) not in pools:
+        raise DataError(
+            f"{where}.pool: expected the id of a pool of this file, was {pool_id!r:.60}"
+        )
+    pool = pools[pool_id, None]
+    last = pool.n_tokens - 1
     token_in = _integer(fields, "token_in", where, 0, last)
     token_out = _integer(fields, "token_out", where, 0, last)
     if token_out == token_in:
@@ -127,11 +163,12 @@ def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
     ok = _want(_get(fields, "ok", where), bool, f"{where}.ok", "true or false")
     after = _want(fields.get("after", {}), dict, f"{where}.after", "an object")
     for name in after:
-        if name not in AFTER_FIELDS[pools[pool].kind]:
-            raise DataError(f"{where}.after.{name}: no field of {pools[pool].kind} that swaps move")
+        if name not in AFTER_FIELDS[pool.kind]:
+            raise DataError(f"{where}.after.{name}: no field of {pool.kind} that swaps move")
     return Case(
         index=index,
-        pool=pool,
+        pool=pool_id,
+        fee_pips=_fee(fields, pool_id, pools, where),
         token_in=token_in,
         token_out=token_out,
         exact=exact,
@@ -139,7 +176,7 @@ def _case(entry: Any, index: int, pools: dict[str, Pool], path: str) -> Case:
         ok=ok,
         amount_in=_integer(fields, "amount_in", where) if ok else 0,
         amount_out=_integer(fields, "amount_out", where) if ok else 0,
-        after={name: _integer(after, name, f"{where}.after", _LOWEST_TICK) for name in after},
+        after={name: _after(after, name, f"{where}.after") for name in after},
         error="" if ok else _want(_get(fields, "error", where), str, f"{where}.error", "a string"),
     )
 
@@ -163,15 +200,15 @@ def load(path: str) -> VectorFile:
             f"{path}: kind: expected one of {', '.join(KINDS)}, "
             f"was {document.get('kind', 'missing')!r:.60}"
         )
-    pools: dict[str, Pool] = {}
+    pools: dict[tuple[str, int | None], Pool] = {}
     entries = _want(document.get("pools"), list, f"{path}: pools", "a list")
     for index, entry in enumerate(entries):
         where = f"{path}: pools[{index}]"
         fields = _want(entry, dict, where, "an object")
         name = _want(_get(fields, "id", where), str, f"{where}.id", "a string")
-        if name in pools:
+        if (name, None) in pools:
             raise DataError(f"{where}.id: expected every id once, was {name!r:.60} again")
-        pools[name] = Pool(cast(str, kind), fields, f"{where}.")
+        pools[name, None] = Pool(cast(str, kind), fields, f"{where}.")
     cases = _want(document.get("cases"), list, f"{path}: cases", "a list")
     return VectorFile(
         path, cast(str, kind), pools, [_case(c, i, pools, path) for i, c in enumerate(cases)]
@@ -203,7 +240,7 @@ def replay(vectors: VectorFile, *, progress: bool = False) -> Result:
         if progress and case.index % _PROGRESS_STEP == 0:
             counter = f"\r{vectors.path}: {case.index} of {len(vectors.cases)}"
             print(counter, end="", file=sys.stderr)
-        mismatch = check(case, vectors.pools[case.pool], vectors.path)
+        mismatch = check(case, vectors.pool(case), vectors.path)
         if mismatch is not None:
             mismatches.append(mismatch)
     if progress:

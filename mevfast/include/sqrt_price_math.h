@@ -104,7 +104,7 @@ typedef struct {
 } swap_step;
 
 /* computeSwapStep: from price towards target with what remains of the specified amount. The
- * direction is that of target: below price is token0 in. Needs fee_pips < FEE_DENOMINATOR. */
+ * direction is that of target: below price is token0 in. A fee of FEE_DENOMINATOR is Uniswap V4's, exact in only: it takes all. */
 static inline int compute_swap_step(swap_step *step, const u256 *price, const u256 *target,
                                     const u256 *liquidity, const u256 *remaining,
                                     uint32_t fee_pips, int exact_in)
@@ -160,6 +160,10 @@ static inline int compute_swap_step(swap_step *step, const u256 *price, const u2
         step->amount_out = *remaining;
     if (exact_in && !reached)
         return u256_sub(&step->fee_amount, remaining, &step->amount_in) ? U256_OVERFLOW : U256_OK;
+    if (fee_pips == FEE_DENOMINATOR) {
+        step->fee_amount = step->amount_in; /* 0: nothing is left to pay it with */
+        return U256_OK;
+    }
     const u256 fee = {{fee_pips, 0, 0, 0}}, rest = {{FEE_DENOMINATOR - fee_pips, 0, 0, 0}};
     return u256_mul_div_up(&step->fee_amount, &step->amount_in, &fee, &rest);
 }

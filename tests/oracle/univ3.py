@@ -1,7 +1,8 @@
-"""Uniswap V3 in Python integers, from the whitepaper (6.2, 6.3) and the contract's documentation.
+"""Concentrated liquidity in Python integers: Uniswap V3 and V4, PancakeSwap V3, Algebra.
 
-Slow and plain: every bitmap word is walked, ticks come from a dict, a tick's price from powers of
-1.0001, the tick of a price by bisection. Raises Revert where the contract would.
+From the whitepaper (6.2, 6.3) and the contracts' documentation. Slow and plain: every bitmap word
+is walked, ticks come from a dict, a tick's price from powers of 1.0001, the tick of a price by
+bisection. Raises Revert where the contract would.
 """
 
 from dataclasses import dataclass
@@ -129,6 +130,11 @@ def swap_step(
     delta_in, delta_out = (
         (amount0_delta, amount1_delta) if zero_for_one else (amount1_delta, amount0_delta)
     )
+    if (
+        exact_in and fee_pips == PIPS
+    ):  # Uniswap V4: nothing is left to swap, but to where it is free
+        free = delta_in(price, target, liquidity, True) == 0
+        return (target, 0, 0, 0) if free else (price, 0, 0, remaining)
     if exact_in:
         usable = remaining * (PIPS - fee_pips) // PIPS
         after = target
@@ -147,7 +153,14 @@ def swap_step(
 
 
 def next_tick(tick: int, spacing: int, ticks: dict[int, int], zero_for_one: bool) -> int:
-    """The next initialised tick within the bitmap word, else the word's last tick."""
+    """The next initialised tick within the bitmap word, else the word's last tick.
+
+    Spacing 0: the next initialised tick, however far it is, else the end of the range.
+    """
+    if spacing == 0 and zero_for_one:
+        return max((t for t in ticks if t <= tick), default=MIN_TICK)
+    if spacing == 0:
+        return min((t for t in ticks if t > tick), default=MAX_TICK)
     compressed = tick // spacing
     if zero_for_one:
         seen = range(compressed, compressed // 256 * 256 - 1, -1)
@@ -157,23 +170,49 @@ def next_tick(tick: int, spacing: int, ticks: dict[int, int], zero_for_one: bool
     return min(max(found * spacing, MIN_TICK), MAX_TICK)
 
 
+def swap_fee(fee_pips: int | list[int], protocol_fee: int, zero_for_one: bool) -> int:
+    """What the input pays: the protocol's part first, the rest of the input pays the LP fee."""
+    lp = fee_pips if isinstance(fee_pips, int) else fee_pips[0 if zero_for_one else 1]
+    protocol = protocol_fee % 4096 if zero_for_one else protocol_fee // 4096
+    return protocol + _ceil(lp * (PIPS - protocol), PIPS)
+
+
+def check_amount(kind: str, exact_in: bool, amount: int) -> None:
+    """int256: inputs are positive but in V4; Algebra Integral will not negate the lowest value."""
+    negative = exact_in is (kind == "uniswap_v4")
+    if amount > (1 << 255) - (not negative):
+        raise Revert("int256")
+    if negative and amount == 1 << 255 and kind == "algebra_integral":
+        raise Revert("invalidAmountRequired")
+
+
 def swap(
     *,
+    kind: str = "uniswap_v3",
     sqrt_price_x96: int,
     tick: int,
     liquidity: int,
     ticks: dict[int, int],
-    fee_pips: int,
+    fee_pips: int | list[int],
     tick_spacing: int,
     zero_for_one: bool,
     exact_in: bool,
     amount: int,
     limit: int | None = None,
+    protocol_fee: int = 0,
+    bitmap_spacing: int | None = None,
 ) -> Swapped:
+    fee = swap_fee(fee_pips, protocol_fee, zero_for_one)
+    spacing = bitmap_spacing or tick_spacing
+    if kind == "algebra_integral":
+        spacing = 0
     if limit is None:
         limit = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
     if amount == 0:
         raise Revert("AS")
+    check_amount(kind, exact_in, amount)
+    if fee == PIPS and not exact_in:
+        raise Revert("InvalidFeeForExactOut")
     if not (
         MIN_SQRT_RATIO < limit < sqrt_price_x96
         if zero_for_one
@@ -182,15 +221,15 @@ def swap(
         raise Revert("SPL")
     price, remaining, calculated = sqrt_price_x96, amount, 0
     while remaining != 0 and price != limit:
-        following = next_tick(tick, tick_spacing, ticks, zero_for_one)
+        following = next_tick(tick, spacing, ticks, zero_for_one)
         following_price = sqrt_ratio_at_tick(following)
         target = max(following_price, limit) if zero_for_one else min(following_price, limit)
         start = price
-        price, amount_in, amount_out, fee = swap_step(
-            start, target, liquidity, remaining, fee_pips, exact_in=exact_in
+        price, amount_in, amount_out, fee_amount = swap_step(
+            start, target, liquidity, remaining, fee, exact_in=exact_in
         )
-        remaining -= amount_in + fee if exact_in else amount_out
-        calculated += amount_out if exact_in else amount_in + fee
+        remaining -= amount_in + fee_amount if exact_in else amount_out
+        calculated += amount_out if exact_in else amount_in + fee_amount
         if calculated >= 1 << 255:
             raise Revert("int256")
         if price == following_price:
@@ -203,4 +242,6 @@ def swap(
             tick = tick_at_sqrt_ratio(price)
     done = amount - remaining
     amounts = (done, calculated) if exact_in else (calculated, done)
+    if kind == "uniswap_v4" and (amounts[0] > 1 << 127 or amounts[1] >= 1 << 127):
+        raise Revert("int128")
     return Swapped(*amounts, price, tick, liquidity)

@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._core"},
     {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic
-    {"mevfast.model", "mevfast.config"},
+    {"mevfast.model", "mevfast.config", "mevfast.market_file"},
     {"mevfast.chains", "mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
@@ -45,6 +45,7 @@ FLOORS: list[set[str]] = [
         "mevfast.demo",
         "mevfast.devnet.command",
         "mevfast.execution.key_command",
+        "mevfast.quote_command",
         "mevfast.run_command",
         "mevfast.verify",
     },

@@ -154,6 +154,40 @@ def test_what_is_no_vector_file_is_named(document: Any, message: str, tmp_path: 
     assert caught.value.exit_code == 2
 
 
+V3_STATE: dict[str, Any] = {
+    "fee_pips": 3000,
+    "tick_spacing": 60,
+    "sqrt_price_x96": str(1 << 96),
+    "tick": 0,
+    "liquidity": 10**18,
+    "ticks": [],
+}
+
+
+def algebra_case(fee: Any, amount_out: int) -> dict[str, Any]:
+    case = {"pool": "a", "token_in": 0, "token_out": 1, "exact": "in", "amount": 10**9, "ok": True}
+    return case | {"amount_in": 10**9, "amount_out": amount_out, "fee_pips": fee, "tag": "x"}
+
+
+def test_a_case_may_carry_the_fee_of_its_swap(tmp_path: Path) -> None:
+    cases = [algebra_case(fee, out) for fee, out in ((3000, 996999999), (100, 999899999))]
+    document = {
+        "format": "mevfast-vectors/1",
+        "kind": "algebra_v1",
+        "pools": [{"id": "a", **V3_STATE}],
+        "cases": cases * 2,
+    }
+    path = write(tmp_path / "fees.json", document)
+    assert run(path) == 0
+    vectors = verify.load(path)
+    assert list(vectors.pools) == [("a", None), ("a", 3000), ("a", 100)]
+    assert vectors.pool(vectors.cases[1]) is vectors.pool(vectors.cases[3])
+    for fee in (-1, 10**6, "x", [1, 2], None):
+        document["cases"] = [cases[0], algebra_case(fee, 1)]
+        with pytest.raises(DataError, match=r"cases\[1\]\.fee_pips: expected an integer"):
+            run(write(tmp_path / "fees.json", document))
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin1.json").write_bytes(b'{"format": "\xff"}')
     for name in ("absent.json", ".", "latin1.json"):
