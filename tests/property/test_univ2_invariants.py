@@ -1,5 +1,6 @@
 """V2 invariants on random pairs, against the definition in tests/oracle/univ2.py."""
 
+import random
 from dataclasses import dataclass
 
 from hypothesis import given, settings
@@ -16,7 +17,9 @@ def log_uniform(low_bits: int, high_bits: int) -> st.SearchStrategy[int]:
     )
 
 
-RESERVES = st.one_of(log_uniform(1, 112), st.sampled_from([1, 2, univ2.UINT112_MAX]))
+# Around 2**107 the arithmetic changes its width.
+EDGES = [1, 2, (1 << 44) - 1, 1 << 44, (1 << 107) - 1, 1 << 107, univ2.UINT112_MAX]
+RESERVES = st.one_of(log_uniform(1, 112), st.sampled_from(EDGES))
 AMOUNTS = st.one_of(log_uniform(1, 116), log_uniform(1, 256))
 FEES = st.one_of(st.sampled_from([0, 1, 2000, 2500, 3000, 999_999]), st.integers(0, 999_999))
 
@@ -67,6 +70,34 @@ def test_exact_out_is_the_least_that_k_allows(pair: Pair, amount: int) -> None:
         return
     assert (quote.amount_in, quote.amount_out) == (least, amount)
     assert not pair.accepts(quote.amount_in - 1, amount)
+
+
+def random_size(source: random.Random) -> int:
+    if source.random() < 0.1:
+        return source.choice(EDGES)
+    return source.getrandbits(source.randint(1, 112)) or 1
+
+
+def test_k_holds_and_one_wei_more_breaks_it() -> None:
+    source = random.Random(1)
+    quoted = 0
+    for _ in range(20000):
+        fee_pips = source.choice([0, 1, 2500, 3000, 999_999, source.randrange(1_000_000)])
+        pair = Pair(random_size(source), random_size(source), fee_pips, source.randrange(2))
+        pool, amount = pair.pool(), random_size(source)
+        if source.random() < 0.3:
+            amount = max(1, pair.reserve_out - source.choice((0, 1, 2, amount)))
+        paid = pool.quote(pair.token_in, amount)
+        if isinstance(paid, Quote):
+            quoted += 1
+            assert pair.accepts(amount, paid.amount_out), (pair, amount)
+            assert not pair.accepts(amount, paid.amount_out + 1), (pair, amount)
+        asked = pool.quote(pair.token_in, amount, "out")
+        if isinstance(asked, Quote):
+            quoted += 1
+            assert pair.accepts(asked.amount_in, amount), (pair, amount)
+            assert not pair.accepts(asked.amount_in - 1, amount), (pair, amount)
+    assert quoted > 20000
 
 
 @settings(max_examples=300, deadline=None)
