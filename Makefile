@@ -12,31 +12,54 @@ BUILT := build/.$(MODE)
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug bench build lint chain clean
+.PHONY: help demo test fuzz test-debug test-sanitize bench build lint chain bytecode clean
 .SILENT:
 .DELETE_ON_ERROR:
 
 help:
 	echo "make demo        run the engine on an embedded chain, live; ARGS='--seconds 30 --json'"
 	echo "make test        the whole suite; ARGS='-k name -x' go to pytest"
+	echo "make fuzz        kernels against the contracts' bytecode, 100,000 swaps a venue;"
+	echo "                 ARGS='--family uniswap_v3 --cases 1000 --seed 42'"
 	echo "make bench       time every stage from frame to signed transaction; ARGS=--json"
 	echo "make build       .venv and the compiled modules; MEVFAST_DEBUG=1 with bounds checks"
 	echo "make lint        ruff, mypy --strict, no Cython hint, no C warning, the layers"
 	echo "make test-debug  unit and property tests against a build with bounds checks"
+	echo "make test-sanitize"
+	echo "                 those of compiled code, and the vectors, under the address and"
+	echo "                 undefined-behaviour sanitizers"
 	echo "make clean       remove what was built, keep .venv and .cache"
 
 demo: chain
 	$(PY) -m mevfast demo $(ARGS)
 
-test: chain
+test: chain bytecode
 	$(PY) -m pytest $(ARGS)
+
+fuzz: bytecode
+	$(PY) -m tests.differential.fuzz $(ARGS)
 
 test-debug:
 	MEVFAST_DEBUG=1 $(MAKE) build
 	MEVFAST_DEBUG=1 $(PY) -m pytest $(wildcard tests/unit tests/property) $(ARGS)
 
+# Cold modules and races are left out, and Hypothesis makes fewer examples: the sanitizers look for
+# what the C does with memory and integers, within minutes. test-debug runs them all.
+COLD := check cli config demo dex keys market_file notify npm receipts report run_command \
+	seqlock
+UNSANITIZED := $(COLD:%=tests/unit/test_%.py)
+SANITIZED := $(filter-out $(UNSANITIZED),$(wildcard tests/unit/test_*.py tests/property/test_*.py))
+VECTORS := $(filter-out %/frames.json %/signing.json,$(wildcard tests/vectors/*.json))
+
+test-sanitize:
+	MEVFAST_SANITIZE=1 $(MAKE) build
+	MEVFAST_SANITIZE=1 MEVFAST_MOST_EXAMPLES=60 tools/sanitized \
+		$(PY) -m pytest --capture=sys $(SANITIZED) $(ARGS) # a finding's report goes past pytest
+	tools/sanitized $(PY) -m mevfast verify $(VECTORS)
+
 bench: chain
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
+	$(PY) -m bench.instructions
 
 build: $(BUILT)
 
@@ -51,6 +74,11 @@ lint: $(BUILT)
 chain: $(BUILT)
 	tools/require node npm
 	$(PY) -c 'from mevfast.devnet import market, npm; market.prepared(); npm.soljson()'
+
+# What the differential tests run in their own EVM: more packages than the chain is made of.
+bytecode: $(BUILT)
+	tools/require node npm
+	$(PY) -m tests.differential.families
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,7 +1,7 @@
 """Extensions and compiler directives, nothing else.
 
 MEVFAST_DEBUG=1     bounds checks on, -O1 -g, asserts kept
-MEVFAST_SANITIZE=1  address and undefined-behaviour sanitizers (run with the ASan library preloaded)
+MEVFAST_SANITIZE=1  address and undefined-behaviour sanitizers, asserts kept; see tools/sanitized
 """
 
 import os
@@ -14,10 +14,12 @@ DEBUG = os.environ.get("MEVFAST_DEBUG") == "1"
 SANITIZE = os.environ.get("MEVFAST_SANITIZE") == "1"
 
 COMPILE = ["-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-sign-compare"]
-COMPILE += ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-DNDEBUG"]
+COMPILE += ["-O1", "-g", "-UNDEBUG"] if DEBUG or SANITIZE else ["-O3", "-DNDEBUG"]
 LINK: list[str] = []
 if SANITIZE:
-    COMPILE += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g"]
+    # float-cast-overflow is not part of `undefined`: a double out of an integer's range.
+    COMPILE += ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+    COMPILE += ["-fno-omit-frame-pointer"]
     LINK += ["-fsanitize=address,undefined"]
 
 DIRECTIVES = {

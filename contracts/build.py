@@ -57,17 +57,23 @@ class CompileError(MevfastError):
     """The compiler refused a source: its own formatted messages."""
 
 
-def compile_sources(sources: Mapping[str, str]) -> tuple[str, dict[str, dict[str, Any]]]:
+def compile_sources(
+    sources: Mapping[str, str],
+    settings: Mapping[str, Any] = SETTINGS,
+    *,
+    refuse: frozenset[str] = frozenset({"error", "warning", "info"}),
+) -> tuple[str, dict[str, dict[str, Any]]]:
     """Compiles Solidity texts (file name -> content) that may import each other by name.
 
     Returns the compiler's version and, for each contract that has code, its abi, bytecode and
-    runtime bytecode (hex, no 0x). CompileError on errors and on warnings: there are none.
+    runtime bytecode (hex, no 0x). CompileError on messages of the severities in `refuse`: in
+    sources of our own there is not even a warning.
     """
     request = {
         "language": "Solidity",
         "sources": {name: {"content": text} for name, text in sources.items()},
         "settings": {
-            **SETTINGS,
+            **settings,
             "outputSelection": {
                 "*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}
             },
@@ -81,7 +87,11 @@ def compile_sources(sources: Mapping[str, str]) -> tuple[str, dict[str, dict[str
     if done.returncode != 0:
         raise CompileError(f"solc did not run: {done.stderr.strip()[-500:]}")
     version, output = json.loads(done.stdout)
-    messages = [error["formattedMessage"].strip() for error in output.get("errors", [])]
+    messages = [
+        error["formattedMessage"].strip()
+        for error in output.get("errors", [])
+        if error["severity"] in refuse
+    ]
     if messages:
         raise CompileError("\n".join(messages))
     return version, {

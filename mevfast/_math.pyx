@@ -54,8 +54,8 @@ cdef int u256_from_pyint(u256 *r, object x) except -1:
 
 cdef object u256_to_pyint(const u256 *x):
     """x as a Python integer."""
-    if x.w[1] == 0 and x.w[2] == 0 and x.w[3] == 0:
-        return x.w[0]
+    if x.w[2] == 0 and x.w[3] == 0:  # amounts are small: no shifts of zeros
+        return x.w[0] if x.w[1] == 0 else (<object>x.w[1] << 64) | x.w[0]
     return (<object>x.w[3] << 192) | (<object>x.w[2] << 128) | (<object>x.w[1] << 64) | x.w[0]
 
 

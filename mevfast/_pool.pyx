@@ -67,6 +67,7 @@ from mevfast.types cimport (
     POOL_UNISWAP_V2,
     POOL_UNISWAP_V3,
     POOL_UNISWAP_V4,
+    QUOTE_INVARIANT,
     QUOTE_NO_LIQUIDITY,
     QUOTE_NO_OUTPUT,
     QUOTE_OK,
@@ -119,6 +120,7 @@ _KIND_NUMBERS = {
 }
 
 Quote = namedtuple("Quote", ("amount_in", "amount_out", "after", "price_after"), module=__name__)
+_new_tuple = tuple.__new__  # a named tuple's own constructor runs Python code
 Refused = namedtuple("Refused", ("reason",), module=__name__)
 
 _REASONS = {
@@ -128,6 +130,7 @@ _REASONS = {
     QUOTE_OVERFLOW: "OVERFLOW",
     QUOTE_PRICE_LIMIT: "PRICE_LIMIT",
     QUOTE_UNKNOWN_KIND: "UNKNOWN_KIND",
+    QUOTE_INVARIANT: "INVARIANT",
     QUOTE_UNSUPPORTED: "UNSUPPORTED",
 }
 
@@ -364,10 +367,10 @@ cdef class Pool:
     cdef object _answer(self, int status, int i, int j, const pool_quote *q):
         if status != QUOTE_OK:
             return Refused(_REASONS[status])
-        return Quote(
+        return _new_tuple(Quote, (
             u256_to_pyint(&q.amount_in), u256_to_pyint(&q.amount_out),
             _after_fields(&self.state, i, j, q), q.price_after,
-        )
+        ))
 
     def apply(self, token_in, amount, exact="in", token_out=None):
         """quote(), and where it is a Quote the state becomes the one after the swap."""

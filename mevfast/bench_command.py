@@ -225,7 +225,7 @@ def _first_line(path: str, start: str = "") -> str | None:
     return None
 
 
-def _commit() -> str | None:
+def source_commit() -> str | None:
     """The commit of the source tree, `+` where it was changed since; None outside of one."""
     folder = Path(__file__).resolve().parents[1]
     try:
@@ -288,7 +288,7 @@ def bench(quick: bool, console: Console) -> dict[str, Any]:
         "format": FORMAT,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "commit": _commit(),
+        "commit": source_commit(),
         "quick": quick,
         "machine": at_start,
         "stages": stages,

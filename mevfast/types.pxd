@@ -35,6 +35,7 @@ cdef extern from "pool.h" nogil:
         QUOTE_OVERFLOW
         QUOTE_PRICE_LIMIT
         QUOTE_UNKNOWN_KIND
+        QUOTE_INVARIANT
         QUOTE_UNSUPPORTED
 
     ctypedef struct v2_state:
@@ -90,6 +91,7 @@ cdef extern from "pool.h" nogil:
 
     enum solidly_form:
         SOLIDLY_VELODROME
+        SOLIDLY_VELODROME_F
         SOLIDLY_CAMELOT
 
     ctypedef struct solidly_state:
@@ -114,8 +116,15 @@ cdef extern from "pool.h" nogil:
         u256 fee
         u256 admin_fee
         u256 offpeg_fee_multiplier
+        u256 xp[8]
+        u256 d
         uint8_t n_tokens
         uint8_t form
+        uint8_t status
+
+    enum twocrypto_version:
+        TWOCRYPTO_V2_0
+        TWOCRYPTO_V2_1
 
     ctypedef struct crypto_state:
         u256 balance[3]
@@ -127,7 +136,16 @@ cdef extern from "pool.h" nogil:
         u256 mid_fee
         u256 out_fee
         u256 fee_gamma
+        u256 total_supply
+        u256 virtual_price
         uint8_t n_tokens
+        uint8_t version
+        uint8_t ramping
+
+    enum balancer_form:
+        BALANCER_WEIGHTED
+        BALANCER_STABLE
+        BALANCER_STABLE_ROUND_UP
 
     ctypedef struct balancer_state:
         u256 balance[8]
@@ -138,6 +156,7 @@ cdef extern from "pool.h" nogil:
         u256 amp_precision
         uint8_t n_tokens
         uint8_t bpt_index
+        uint8_t form
         uint8_t pow_shortcuts
 
     ctypedef struct pool_state:

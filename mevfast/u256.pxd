@@ -103,3 +103,20 @@ cdef extern from "sqrt_price_math.h" nogil:
         swap_step *step, const u256 *price, const u256 *target, u128 liquidity,
         const u256 *remaining, uint32_t fee_pips, int exact_in,
     ) noexcept
+
+
+cdef extern from "solidly_math.h" nogil:
+    enum:
+        SOLIDLY_OK
+        SOLIDLY_OVERFLOW
+        SOLIDLY_NO_CONVERGENCE
+    const uint64_t SOLIDLY_WAD
+
+    void u256_div_wad(u256 *r, const u256 *x) noexcept
+    int u256_mul_wad(u256 *r, const u256 *x, const u256 *y) noexcept
+    int solidly_scale(u256 *r, const u256 *x, const u256 *decimals) noexcept
+    int solidly_k(u256 *k, const u256 *x, const u256 *y) noexcept
+    int velodrome_get_y(
+        u256 *y, const u256 *x0, const u256 *xy, const u256 *decimals, int ask_f,
+    ) noexcept
+    int camelot_get_y(u256 *y, const u256 *x0, const u256 *xy) noexcept

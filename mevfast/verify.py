@@ -40,7 +40,7 @@ class Case:
     ok: bool
     amount_in: int
     amount_out: int
-    after: dict[str, int]
+    after: dict[str, int | list[int]]
     error: str
 
 
@@ -118,6 +118,15 @@ def _integer(
     return parse_integer(_get(fields, name, where), f"{where}.{name}", low, high)
 
 
+def _after(fields: dict[str, Any], name: str, where: str) -> int | list[int]:
+    """One recorded state field: an integer, or one a token."""
+    value = _get(fields, name, where)
+    where = f"{where}.{name}"
+    if isinstance(value, list):
+        return [parse_integer(x, f"{where}[{i}]", 0, (1 << 256) - 1) for i, x in enumerate(value)]
+    return parse_integer(value, where, _LOWEST_TICK, (1 << 256) - 1)
+
+
 def _fee(
     case: dict[str, Any], pool_id: str, pools: dict[tuple[str, int | None], Pool], where: str
 ) -> int | None:
@@ -167,7 +176,7 @@ def _case(entry: Any, index: int, pools: dict[tuple[str, int | None], Pool], pat
         ok=ok,
         amount_in=_integer(fields, "amount_in", where) if ok else 0,
         amount_out=_integer(fields, "amount_out", where) if ok else 0,
-        after={name: _integer(after, name, f"{where}.after", _LOWEST_TICK) for name in after},
+        after={name: _after(after, name, f"{where}.after") for name in after},
         error="" if ok else _want(_get(fields, "error", where), str, f"{where}.error", "a string"),
     )
 

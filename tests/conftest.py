@@ -1,15 +1,32 @@
 """What every test may use: where things are, and how long Hypothesis may take."""
 
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+SETTINGS = "_hypothesis_internal_use_settings"
+"""Where Hypothesis keeps what @settings said; it has no other way to change that."""
 
 # Times are never asserted here: these machines run 1.4 times slower for seconds at a time.
 settings.register_profile("mevfast", deadline=None)
 settings.load_profile("mevfast")
+
+MOST_EXAMPLES = int(os.environ.get("MEVFAST_MOST_EXAMPLES", "0"))
+"""What no test of Hypothesis goes beyond in slow builds, whatever it asks for; 0 for no limit."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Applies MOST_EXAMPLES."""
+    for item in items:
+        test = getattr(item, "obj", None)
+        if MOST_EXAMPLES and is_hypothesis_test(test):
+            asked: settings = getattr(test, SETTINGS, settings())
+            fewer = settings(asked, max_examples=min(asked.max_examples, MOST_EXAMPLES))
+            setattr(test, SETTINGS, fewer)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ class Pin:
 
     version: str
     integrity: str
+    name: str = ""
+    """In the registry, where two versions of a package are pinned and the key is an alias."""
 
 
 PINS: Mapping[str, Pin] = {
@@ -63,6 +65,43 @@ PINS: Mapping[str, Pin] = {
     "@aave/core-v3": Pin(
         "1.19.3",
         "sha512-Xr7+VcoU5b4mPwM4IUCnskw3lciwrnL4Xloyad8GOddYeixnri2lZYobNmErm1LwE50vqjI0O+9QGNKY2TDkeQ==",
+    ),
+    "@pancakeswap-libs/pancake-swap-core": Pin(
+        "0.1.0",
+        "sha512-2jYiD1Ec3xAbP4JTa/Ozylx0xI4VwC7diCm5ak4AtGrIRhfRLSanaZSQdVpLigUnIFszma/4nVWtt3cup4Poxw==",
+    ),
+    "@traderjoe-xyz/core": Pin(
+        "2.4.6",
+        "sha512-YmDEkxa8avXRlILFNT3p87vkXrQ1ONK/Hb3XJiUZxGktTPf4gaAHjAPtETn1LwDBAqLvs2ZhiZDSgHSdDivhNw==",
+    ),
+    "@pancakeswap/v3-core": Pin(
+        "1.0.2",
+        "sha512-9aZU8I1J6SbZOSW7NcNxuyaAC17tGkOaZJM9aJgvl6MMUOExpq0i0EC/jc3HxWbpC8sbZL+8eG544NEJs8CS+w==",
+    ),
+    "@cryptoalgebra/core": Pin(
+        "2.0.0",
+        "sha512-0IYRzqxtMpA2ZuxRCe6r/gK+3I94AQ8Sg/57QtFGkTCls4JewtMW4HlnIIgz1xRvjb5mUWVK+hHG/vXMdcz8gw==",
+    ),
+    "@cryptoalgebra/core-limit-orders": Pin(
+        "3.0.0",
+        "sha512-yTWD8yYHlnSQ22BIH15fCb1OfAUMKseykQvr3Y3CGuy5akqzjjTHn4C7FGfiQJkTxrUxzrXhBqjaisNj9QzAEg==",
+        "@cryptoalgebra/core",
+    ),
+    "@cryptoalgebra/integral-core": Pin(
+        "1.2.10",
+        "sha512-L6A09tSmcsmZZEwLG3W5ve1RzPManARHiDdkbLq8F7mQa+C6hegq+w1FICHNFKNtkfo+eChZF97Du6SVfJkeUQ==",
+    ),
+    "@uniswap/v4-core": Pin(
+        "1.0.2",
+        "sha512-X15Tm2wWd+USAzEExMbo+g9naA6QN6mPgWm0MzDwRNlOfaNlepfUpSyt9RSrUfEODspwbyWbcLg6t5nwc/e7lg==",
+    ),
+    "sphere-mezo-solidity-files": Pin(
+        "1.2.0",
+        "sha512-slDQvcqBgUQKzVLo5uHVKH3E367t07TPXNcHzxuSXaH/1iVWWDPnmXD6Z+BlvcI+QPcOTq/6PSpqS+zu4krT/g==",
+    ),
+    "@openzeppelin/contracts": Pin(
+        "5.0.2",
+        "sha512-ytPc6eLGcHHnapAZ9S+5qsdomhjo6QBHTDRRBFfTxXIpsicMhVPouPgmUPebZZZGX7vt9USA+Z+0M0dSVtSUEA==",
     ),
     "@foundry-rs/anvil-linux-amd64": Pin(
         ANVIL_VERSION,
@@ -103,6 +142,11 @@ ARTIFACTS: Mapping[str, tuple[str, str]] = {
         "@sushiswap/sushiswap",
         "artifacts/contracts/UniswapV2Router02.sol/UniswapV2Router02.json",
     ),
+    "PancakeFactory": ("@pancakeswap-libs/pancake-swap-core", "build/PancakeFactory.json"),
+    "JoeFactory": (
+        "@traderjoe-xyz/core",
+        "artifacts/contracts/traderjoe/JoeFactory.sol/JoeFactory.json",
+    ),
     "UniswapV3Factory": (
         "@uniswap/v3-core",
         "artifacts/contracts/UniswapV3Factory.sol/UniswapV3Factory.json",
@@ -111,6 +155,21 @@ ARTIFACTS: Mapping[str, tuple[str, str]] = {
         "@uniswap/v3-core",
         "artifacts/contracts/UniswapV3Pool.sol/UniswapV3Pool.json",
     ),
+    "PancakeV3Pool": (
+        "@pancakeswap/v3-core",
+        "artifacts/contracts/PancakeV3Pool.sol/PancakeV3Pool.json",
+    ),
+    **{
+        f"{name}{contract}": (package_name, f"artifacts/contracts/{contract}.sol/{contract}.json")
+        for name, package_name in {
+            "V1": "@cryptoalgebra/core",
+            "LimitOrders": "@cryptoalgebra/core-limit-orders",
+            "Integral": "@cryptoalgebra/integral-core",
+        }.items()
+        for contract in ("AlgebraPool", "DataStorageOperator")
+        if (name, contract) != ("Integral", "DataStorageOperator")
+    },
+    "PoolManager": ("@uniswap/v4-core", "out/PoolManager.sol/PoolManager.json"),
     "NonfungiblePositionManager": (
         "@uniswap/v3-periphery",
         "artifacts/contracts/NonfungiblePositionManager.sol/NonfungiblePositionManager.json",
@@ -253,7 +312,7 @@ def package(name: str) -> Path:
     print(f"mevfast: fetching {name}@{pin.version} from npm", file=sys.stderr, flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_root() / "npm") as aside:
-        tarball = _pack(name, pin.version, Path(aside))
+        tarball = _pack(pin.name or name, pin.version, Path(aside))
         verify_integrity(f"{name}@{pin.version}", tarball, pin.integrity)
         unpacked = Path(aside) / "unpacked"
         unpack(name, tarball, unpacked)
@@ -325,6 +384,8 @@ def artifact(name: str) -> Artifact:
         raw = json.loads(path.read_bytes())
         code = raw["bytecode"]
         links = raw.get("linkReferences", {})
+        if isinstance(code, dict):  # as Foundry writes it
+            code, links = code["object"], code.get("linkReferences", {})
         return Artifact(
             name,
             tuple(raw["abi"]),

@@ -39,6 +39,7 @@ enum quote_status {
     QUOTE_OVERFLOW,           /* the contract reverts on its own integer limits */
     QUOTE_PRICE_LIMIT,        /* the limit is already passed or out of range */
     QUOTE_UNKNOWN_KIND,
+    QUOTE_INVARIANT,          /* the contract's own search for its invariant, or its check, fails */
     QUOTE_UNSUPPORTED         /* the contract has no such swap: exact out, or the pool's own token */
 };
 
@@ -103,7 +104,11 @@ typedef struct {
     const v3_window *window;  /* of this pool, or NULL; borrowed */
 } v3_state;
 
-enum solidly_form { SOLIDLY_VELODROME = 0, SOLIDLY_CAMELOT };
+enum solidly_form {
+    SOLIDLY_VELODROME = 0,    /* Velodrome V2 and Aerodrome: _get_y asks _k about y + 1 */
+    SOLIDLY_VELODROME_F,      /* their sources since October 2024: it asks _f */
+    SOLIDLY_CAMELOT
+};
 
 typedef struct {
     u256 reserve[2];
@@ -120,12 +125,17 @@ enum curve_form { CURVE_3POOL = 0, CURVE_Y_POOL, CURVE_PLAIN, CURVE_NG };
 typedef struct {
     u256 balance[POOL_MAX_TOKENS];
     u256 rate[POOL_MAX_TOKENS]; /* 1e18-based: balance * rate / 1e18 has 18 decimals */
-    u256 amp;                 /* A in legacy pools, A * 100 in CURVE_NG */
+    u256 amp;                 /* A in 3pool and y pools, A * 100 in plain pools and NG; 56 bits */
     u256 fee, admin_fee;      /* 1e-10; admin_fee of the fee */
     u256 offpeg_fee_multiplier; /* 1e-10, CURVE_NG only */
+    u256 xp[POOL_MAX_TOKENS]; /* balances in 18 decimals, and */
+    u256 d;                   /* their invariant: follow from the fields above */
     uint8_t n_tokens;
     uint8_t form;             /* enum curve_form */
+    uint8_t status;           /* enum quote_status: why xp or d cannot be had, QUOTE_OK if they can */
 } curve_state;
+
+enum twocrypto_version { TWOCRYPTO_V2_0 = 0, TWOCRYPTO_V2_1 };
 
 typedef struct {
     u256 balance[3];
@@ -133,18 +143,29 @@ typedef struct {
     u256 price_scale[2];      /* of coin 1 and 2 in coin 0, 1e18; the second unused with 2 coins */
     u256 amp, gamma, d;
     u256 mid_fee, out_fee, fee_gamma;
+    u256 total_supply;        /* of shares; 0 where unknown, then d must rise instead of their price */
+    u256 virtual_price;       /* of a share before the swap, 1e18 */
     uint8_t n_tokens;         /* 2 (twocrypto) or 3 (tricrypto) */
+    uint8_t version;          /* enum twocrypto_version, 2 coins only: they differ in limits */
+    uint8_t ramping;          /* A and gamma move: the contract finds d anew before each swap */
 } crypto_state;
+
+enum balancer_form {
+    BALANCER_WEIGHTED = 0,
+    BALANCER_STABLE,          /* the invariant's divisions cut off: since June 2022 */
+    BALANCER_STABLE_ROUND_UP  /* they round up: the stable and meta-stable pools before */
+};
 
 typedef struct {
     u256 balance[POOL_MAX_TOKENS];
     u256 scaling_factor[POOL_MAX_TOKENS]; /* 1e18-based, the token rate included */
     u256 weight[POOL_MAX_TOKENS];         /* 1e18-based, weighted pools only */
     u256 swap_fee;            /* 1e18-based */
-    u256 amp, amp_precision;  /* amp is times amp_precision; stable pools only */
+    u256 amp, amp_precision;  /* amp is times amp_precision, 1000; stable pools only */
     uint8_t n_tokens;         /* the pool's own token included */
-    uint8_t bpt_index;        /* stable pools only: takes no part in the maths */
-    uint8_t pow_shortcuts;    /* exponents 1, 2 and 4 exactly: not in the oldest pools */
+    uint8_t bpt_index;        /* stable pools only: takes no part in the maths; n_tokens for none */
+    uint8_t form;             /* enum balancer_form: whose maths */
+    uint8_t pow_shortcuts;    /* exponents 1, 2 and 4 exactly: not in the oldest weighted pools */
 } balancer_state;
 
 typedef struct {

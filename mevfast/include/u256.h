@@ -4,9 +4,7 @@
  * argument list and may alias any input. Nothing here traps: what can fail returns a
  * u256_status and then leaves its result untouched.
  *
- * Division follows Moeller and Granlund, "Improved division by invariant integers" (IEEE
- * Trans. Comput. 60, 2011): one hardware division finds a reciprocal, two multiplications
- * make each quotient word. Longer divisors follow Knuth, TAOCP 2, 4.3.1 D on top of it.
+ * Division, roots and doubles are in u256_div.h, which this header brings along.
  */
 #ifndef MEVFAST_U256_H
 #define MEVFAST_U256_H
@@ -69,11 +67,6 @@ static inline int i128_add(i128 *r, i128 x, i128 delta)
     *r = sum;
     return U256_OK;
 }
-/* The nearest double. */
-static inline double u128_to_double(u128 x)
-{
-    return x >> 64 == 0 ? (double)(uint64_t)x : (double)x;
-}
 
 /* ---- in and out ---- */
 
@@ -94,6 +87,8 @@ static inline void u256_from_u128(u256 *r, u128 x)
 static inline uint64_t u256_lo64(const u256 *x) { return x->w[0]; }
 /* x modulo 2**128. */
 static inline u128 u256_lo128(const u256 *x) { return u128_make(x->w[1], x->w[0]); }
+/* x / 2**128. Halves, because compilers turn 128-bit sums into add with carry. */
+static inline u128 u256_hi128(const u256 *x) { return u128_make(x->w[3], x->w[2]); }
 static inline int u256_fits_u64(const u256 *x) { return (x->w[1] | x->w[2] | x->w[3]) == 0; }
 static inline int u256_fits_u128(const u256 *x) { return (x->w[2] | x->w[3]) == 0; }
 
@@ -138,7 +133,12 @@ static inline int u256_cmp(const u256 *x, const u256 *y)
     return 0;
 }
 
-static inline int u256_lt(const u256 *x, const u256 *y) { return u256_cmp(x, y) < 0; }
+static inline int u256_lt(const u256 *x, const u256 *y)
+{
+    u128 rest;
+    int below = __builtin_sub_overflow(u256_hi128(x), u256_hi128(y), &rest);
+    return below | (rest < (u128)(u256_lo128(x) < u256_lo128(y)));
+}
 
 /* Bits needed for x: 0 for 0, 256 at most. */
 static inline int u256_bit_length(const u256 *x)
@@ -150,9 +150,6 @@ static inline int u256_bit_length(const u256 *x)
 }
 
 /* ---- addition, bits ---- */
-
-/* The upper 128 bits. Halves, because compilers turn 128-bit sums into add with carry. */
-static inline u128 u256_hi128(const u256 *x) { return u128_make(x->w[3], x->w[2]); }
 
 static inline void u256_make(u256 *r, u128 hi, u128 lo)
 {
@@ -256,355 +253,74 @@ static inline void u128_mul_full(u256 *r, u128 x, u128 y)
     r->w[3] = (uint64_t)(high >> 64);
 }
 
-/* r = x * y, exactly. */
+/* r = x * y, exactly: four products of halves. */
 static inline void u256_mul_full(u512 *r, const u256 *x, const u256 *y)
 {
-    u512 out = {{0}};
-    for (int i = 0; i < 4; i++) {
-        uint64_t carry = 0;
-        if (x->w[i] == 0) /* amounts rarely fill their 256 bits */
-            continue;
-        for (int j = 0; j < 4; j++) {
-            u128 t = (u128)x->w[i] * y->w[j] + out.w[i + j] + carry;
-            out.w[i + j] = (uint64_t)t;
-            carry = (uint64_t)(t >> 64);
-        }
-        out.w[i + 4] = carry;
-    }
-    *r = out;
+    u256 low, left, right, high;
+    u128 sum, top;
+    u128_mul_full(&low, u256_lo128(x), u256_lo128(y));
+    u128_mul_full(&left, u256_hi128(x), u256_lo128(y));
+    u128_mul_full(&right, u256_lo128(x), u256_hi128(y));
+    u128_mul_full(&high, u256_hi128(x), u256_hi128(y));
+    int carry = __builtin_add_overflow(u256_hi128(&low), u256_lo128(&left), &sum);
+    top = u256_hi128(&left) + (unsigned)carry; /* (B-1)**2 / B + 1 < B: cannot wrap */
+    carry = __builtin_add_overflow(sum, u256_lo128(&right), &sum);
+    int above = __builtin_add_overflow(top, u256_hi128(&right), &top);
+    above |= __builtin_add_overflow(top, (u128)carry, &top);
+    carry = __builtin_add_overflow(top, u256_lo128(&high), &top);
+    u128 most = u256_hi128(&high) + (unsigned)(carry + above);
+    u256 half;
+    u256_make(&half, sum, u256_lo128(&low));
+    memcpy(r->w, half.w, sizeof half.w);
+    u256_make(&half, most, top);
+    memcpy(r->w + 4, half.w, sizeof half.w);
 }
 
 /* r = x * y; 0, or U256_OVERFLOW. */
 static inline int u256_mul(u256 *r, const u256 *x, const u256 *y)
 {
-    u512 product;
-    if (u256_fits_u128(x) && u256_fits_u128(y)) {
-        u128_mul_full(r, u256_lo128(x), u256_lo128(y));
-        return U256_OK;
+    if (!u256_fits_u128(x)) {
+        const u256 *longer = x;
+        x = y;
+        y = longer;
     }
-    u256_mul_full(&product, x, y);
-    if ((product.w[4] | product.w[5] | product.w[6] | product.w[7]) != 0)
-        return U256_OVERFLOW;
-    memcpy(r->w, product.w, sizeof r->w);
+    u128 lo = u256_lo128(y), hi = u256_hi128(y), factor = u256_lo128(x);
+    u256 out;
+    if (!u256_fits_u128(x))
+        return U256_OVERFLOW; /* 2**128 * 2**128 and more */
+    u128_mul_full(&out, factor, lo);
+    if (hi != 0) {
+        uint64_t x0 = (uint64_t)factor, x1 = (uint64_t)(factor >> 64);
+        uint64_t y2 = (uint64_t)hi, y3 = (uint64_t)(hi >> 64);
+        if (x1 != 0 && y3 != 0)
+            return U256_OVERFLOW;
+        u128 cross = (u128)x1 * y2 + (u128)x0 * y3; /* one of them is 0 */
+        u128 upper = (u128)x0 * y2, sum;
+        if ((cross >> 64) != 0 || __builtin_add_overflow(upper, cross << 64, &upper) ||
+            __builtin_add_overflow(upper, u256_hi128(&out), &sum))
+            return U256_OVERFLOW;
+        u256_make(&out, sum, u256_lo128(&out));
+    }
+    *r = out;
     return U256_OK;
 }
 
 /* r = x * y; 0, or U256_OVERFLOW. */
 static inline int u256_mul_u64(u256 *r, const u256 *x, uint64_t y)
 {
-    u256 out;
-    uint64_t carry = 0;
-    for (int i = 0; i < 4; i++) {
-        u128 t = (u128)x->w[i] * y + carry;
-        out.w[i] = (uint64_t)t;
-        carry = (uint64_t)(t >> 64);
-    }
-    if (carry != 0)
+    u128 a = (u128)x->w[0] * y;
+    u128 b = (u128)x->w[1] * y + (uint64_t)(a >> 64);
+    u128 c = (u128)x->w[2] * y + (uint64_t)(b >> 64);
+    u128 d = (u128)x->w[3] * y + (uint64_t)(c >> 64);
+    if ((d >> 64) != 0)
         return U256_OVERFLOW;
-    *r = out;
+    r->w[0] = (uint64_t)a;
+    r->w[1] = (uint64_t)b;
+    r->w[2] = (uint64_t)c;
+    r->w[3] = (uint64_t)d;
     return U256_OK;
 }
 
-/* ---- division ---- */
-
-/* floor((hi * 2**64 + lo) / d). Needs hi < d. */
-static inline uint64_t u64_div_2by1(uint64_t hi, uint64_t lo, uint64_t d)
-{
-#if defined(__x86_64__)
-    uint64_t quotient, remainder;
-    __asm__("divq %4" : "=a"(quotient), "=d"(remainder) : "a"(lo), "d"(hi), "r"(d) : "cc");
-    return quotient;
-#else
-    return (uint64_t)(u128_make(hi, lo) / d);
-#endif
-}
-
-/* floor((2**128 - 1) / d) - 2**64. Needs the top bit of d set. */
-static inline uint64_t u64_reciprocal(uint64_t d) { return u64_div_2by1(~d, ~UINT64_C(0), d); }
-
-/* Quotient word of (u1, u0) / d, *u1 becomes the remainder. Needs u1 < d, d's top bit set and
- * its reciprocal v. Moeller and Granlund, algorithm 4. */
-static inline uint64_t u64_divide_step(uint64_t *u1, uint64_t u0, uint64_t d, uint64_t v)
-{
-    u128 q = (u128)v * *u1 + u128_make(*u1, u0);
-    uint64_t q1 = (uint64_t)(q >> 64) + 1;
-    uint64_t r = u0 - q1 * d;
-    if (r > (uint64_t)q) {
-        q1--;
-        r += d;
-    }
-    if (__builtin_expect(r >= d, 0)) {
-        q1++;
-        r -= d;
-    }
-    *u1 = r;
-    return q1;
-}
-
-/* floor((2**192 - 1) / d) - 2**64. Needs the top bit of d set. The same, algorithm 6. */
-static inline uint64_t u128_reciprocal(u128 d)
-{
-    uint64_t d1 = (uint64_t)(d >> 64), d0 = (uint64_t)d;
-    uint64_t v = u64_reciprocal(d1);
-    uint64_t p = d1 * v + d0;
-    if (p < d0) {
-        v--;
-        if (p >= d1) {
-            v--;
-            p -= d1;
-        }
-        p -= d1;
-    }
-    u128 t = (u128)v * d0;
-    p += (uint64_t)(t >> 64);
-    if (p < (uint64_t)(t >> 64)) {
-        v--;
-        if (u128_make(p, (uint64_t)t) >= d)
-            v--;
-    }
-    return v;
-}
-
-/* Quotient word of (u, u0) / d, *u becomes the remainder. Needs u < d, d's top bit set and its
- * reciprocal v. The same, algorithm 5. */
-static inline uint64_t u128_divide_step(u128 *u, uint64_t u0, u128 d, uint64_t v)
-{
-    uint64_t u2 = (uint64_t)(*u >> 64), u1 = (uint64_t)*u;
-    u128 q = (u128)v * u2 + *u;
-    uint64_t q1 = (uint64_t)(q >> 64);
-    u128 r = u128_make(u1 - q1 * (uint64_t)(d >> 64), u0);
-    r -= (u128)(uint64_t)d * q1;
-    r -= d;
-    q1++;
-    if ((uint64_t)(r >> 64) >= (uint64_t)q) {
-        q1--;
-        r += d;
-    }
-    if (__builtin_expect(r >= d, 0)) {
-        q1++;
-        r -= d;
-    }
-    *u = r;
-    return q1;
-}
-
-/* One quotient word for a divisor d of n = 3 or 4 words; u has n + 1 words and keeps the remainder
- * in its lower n. Needs u's upper n words < d, d's top bit set, v the reciprocal of its top two. */
-static inline uint64_t u256_divide_step(uint64_t *u, const uint64_t *d, int n, uint64_t v)
-{
-    u128 top = u128_make(d[n - 1], d[n - 2]);
-    u128 rest = u128_make(u[n], u[n - 1]);
-    uint64_t q;
-    int low = n - 2; /* words still to be subtracted once `rest` is reduced */
-    if (__builtin_expect(rest == top, 0)) {
-        q = ~UINT64_C(0); /* exact: u / d > 2**64 * top / (top + 1) > 2**64 - 1 */
-        low = n;
-    } else {
-        q = u128_divide_step(&rest, u[n - 2], top, v);
-    }
-    uint64_t carry = 0;
-    for (int i = 0; i < low; i++) {
-        u128 t = (u128)q * d[i] + carry;
-        carry = (uint64_t)(t >> 64) + (u[i] < (uint64_t)t);
-        u[i] -= (uint64_t)t;
-    }
-    if (low == n)
-        return q;
-    int too_big = rest < carry;
-    rest -= carry;
-    u[n - 1] = (uint64_t)(rest >> 64);
-    u[n - 2] = (uint64_t)rest;
-    if (too_big) {
-        q--;
-        carry = 0;
-        for (int i = 0; i < n; i++) {
-            u128 t = (u128)u[i] + d[i] + carry;
-            u[i] = (uint64_t)t;
-            carry = (uint64_t)(t >> 64);
-        }
-    }
-    return q;
-}
-
-/* quotient (4 words) and remainder of num (8 words) / d. Needs d > 0 and num < d * 2**256. */
-static inline void u256_divide_words(u256 *quotient, u256 *remainder, const uint64_t num[8],
-                                     const u256 *d)
-{
-    int n = (u256_bit_length(d) + 63) / 64, m = 8;
-    int shift = __builtin_clzll(d->w[n - 1]), back = 63 - shift;
-    uint64_t u[9], s[4] = {0};
-    u256 q = {{0}}, r = {{0}};
-
-    while (m > 0 && num[m - 1] == 0)
-        m--;
-    if (m >= n) {
-        /* x >> 1 >> back is x >> (64 - shift), defined where shift is 0 */
-        u[m] = num[m - 1] >> 1 >> back;
-        for (int i = m - 1; i > 0; i--)
-            u[i] = num[i] << shift | num[i - 1] >> 1 >> back;
-        u[0] = num[0] << shift;
-        for (int i = n - 1; i > 0; i--)
-            s[i] = d->w[i] << shift | d->w[i - 1] >> 1 >> back;
-        s[0] = d->w[0] << shift;
-        int j = m - n; /* words of the quotient, less one where the top word is 0 */
-        if (j > 3)
-            j = 3; /* num < d * 2**256: what lies above word 3 + n is below d */
-        if (n == 1) {
-            uint64_t v = u64_reciprocal(s[0]), rest = u[j + 1];
-            for (; j >= 0; j--)
-                q.w[j] = u64_divide_step(&rest, u[j], s[0], v);
-            u[0] = rest;
-        } else if (n == 2) {
-            u128 divisor = u128_make(s[1], s[0]), rest = u128_make(u[j + 2], u[j + 1]);
-            uint64_t v = u128_reciprocal(divisor);
-            for (; j >= 0; j--)
-                q.w[j] = u128_divide_step(&rest, u[j], divisor, v);
-            u[0] = (uint64_t)rest;
-            u[1] = (uint64_t)(rest >> 64);
-        } else {
-            uint64_t v = u128_reciprocal(u128_make(s[n - 1], s[n - 2]));
-            for (; j >= 0; j--)
-                q.w[j] = u256_divide_step(u + j, s, n, v);
-        }
-        for (int i = 0; i < n; i++)
-            r.w[i] = u[i] >> shift | (i + 1 < n ? u[i + 1] << 1 << back : 0);
-    } else {
-        memcpy(r.w, num, sizeof r.w);
-    }
-    *quotient = q;
-    *remainder = r;
-}
-
-/* quotient = x / d, floor, and remainder; 0, or U256_DIVISION_BY_ZERO. */
-static inline int u256_divmod(u256 *quotient, u256 *remainder, const u256 *x, const u256 *d)
-{
-    if (u256_is_zero(d))
-        return U256_DIVISION_BY_ZERO;
-    uint64_t num[8] = {x->w[0], x->w[1], x->w[2], x->w[3], 0, 0, 0, 0};
-    u256_divide_words(quotient, remainder, num, d);
-    return U256_OK;
-}
-
-/* r = x / d, floor; 0, or U256_DIVISION_BY_ZERO. */
-static inline int u256_div(u256 *r, const u256 *x, const u256 *d)
-{
-    u256 remainder;
-    return u256_divmod(r, &remainder, x, d);
-}
-
-/* r = x / d, rounded up; 0, or U256_DIVISION_BY_ZERO. */
-static inline int u256_div_up(u256 *r, const u256 *x, const u256 *d)
-{
-    u256 remainder;
-    int status = u256_divmod(r, &remainder, x, d);
-    if (status == U256_OK && !u256_is_zero(&remainder))
-        u256_add_u64(r, r, 1); /* no carry: a remainder means d > 1 */
-    return status;
-}
-
-/* quotient = x * y / d, floor, over the 512-bit product, and remainder; 0, U256_OVERFLOW or
- * U256_DIVISION_BY_ZERO. */
-static inline int u256_mul_divmod(u256 *quotient, u256 *remainder, const u256 *x, const u256 *y,
-                                  const u256 *d)
-{
-    u512 product;
-    u256 high;
-    if (u256_is_zero(d))
-        return U256_DIVISION_BY_ZERO;
-    u256_mul_full(&product, x, y);
-    memcpy(high.w, product.w + 4, sizeof high.w);
-    if (!u256_lt(&high, d))
-        return U256_OVERFLOW;
-    u256_divide_words(quotient, remainder, product.w, d);
-    return U256_OK;
-}
-
-/* r = x * y / d, floor (FullMath.mulDiv); 0, U256_OVERFLOW or U256_DIVISION_BY_ZERO. */
-static inline int u256_mul_div(u256 *r, const u256 *x, const u256 *y, const u256 *d)
-{
-    u256 remainder;
-    return u256_mul_divmod(r, &remainder, x, y, d);
-}
-
-/* r = x * y / d, rounded up (FullMath.mulDivRoundingUp); as u256_mul_div. */
-static inline int u256_mul_div_up(u256 *r, const u256 *x, const u256 *y, const u256 *d)
-{
-    u256 quotient, remainder;
-    int status = u256_mul_divmod(&quotient, &remainder, x, y, d);
-    if (status != U256_OK)
-        return status;
-    if (!u256_is_zero(&remainder) && u256_add_u64(&quotient, &quotient, 1))
-        return U256_OVERFLOW;
-    *r = quotient;
-    return U256_OK;
-}
-
-/* ---- doubles and roots ---- */
-
-/* 2.0 ** n for -1022 <= n <= 1023. */
-static inline double u256_exp2(int n)
-{
-    uint64_t bits = (uint64_t)(n + 1023) << 52;
-    double r;
-    memcpy(&r, &bits, sizeof r);
-    return r;
-}
-
-/* The nearest double, ties to even. */
-static inline double u256_to_double(const u256 *x)
-{
-    int length = u256_bit_length(x);
-    if (length <= 64)
-        return (double)x->w[0];
-    unsigned drop = (unsigned)(length - 64);
-    u256 top, kept;
-    u256_shr(&top, x, drop);
-    u256_shl(&kept, &top, drop);
-    /* 64 bits and a sticky one are more than the 53 + 2 that one rounding needs */
-    return (double)(top.w[0] | !u256_eq(&kept, x)) * u256_exp2((int)drop);
-}
-
-/* r = x, truncated; 0, or U256_OVERFLOW where x is negative, not a number or 2**256 and more. */
-static inline int u256_from_double(u256 *r, double x)
-{
-    if (!(x >= 0.0 && x < u256_exp2(256)))
-        return U256_OVERFLOW;
-    if (x < u256_exp2(64)) {
-        u256_from_u64(r, (uint64_t)x);
-        return U256_OK;
-    }
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    u256_from_u64(r, (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52);
-    u256_shl(r, r, (unsigned)(bits >> 52) - 1075);
-    return U256_OK;
-}
-
-/* r = floor(sqrt(x)). Newton from a double: 52 good bits, then 104, then all 128. */
-static inline void u256_isqrt(u256 *r, const u256 *x)
-{
-    const u256 largest = {{~UINT64_C(0), ~UINT64_C(0), 0, 0}};
-    u256 root = {{1, 0, 0, 0}}, quotient;
-    if (u256_is_zero(x)) {
-        *r = *x;
-        return;
-    }
-    u256_from_double(&root, __builtin_sqrt(u256_to_double(x)));
-    for (int i = 0; i < 2; i++) {
-        u256_div(&quotient, x, &root);
-        u256_add(&root, &root, &quotient);
-        u256_shr(&root, &root, 1);
-    }
-    if (u256_lt(&largest, &root))
-        root = largest;
-    for (;;) { /* Newton rounds to the root or just above it: at most a step or two */
-        u256 square;
-        u128_mul_full(&square, u256_lo128(&root), u256_lo128(&root));
-        if (!u256_lt(x, &square))
-            break;
-        u256_sub_u64(&root, &root, 1);
-    }
-    *r = root;
-}
+#include "u256_div.h"
 
 #endif

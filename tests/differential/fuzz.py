@@ -1,0 +1,60 @@
+"""`make fuzz`: any number of random swaps in contract and kernel, repeatable by their seed."""
+
+import argparse
+import sys
+import time
+from random import SystemRandom
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tests.differential.campaign import Tally, run
+from tests.differential.families import FAMILIES, family
+
+
+def _arguments(given: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    parser.add_argument("--family", choices=FAMILIES, action="append", help="may be repeated")
+    parser.add_argument("--cases", type=int, default=100_000, help="of each family")
+    parser.add_argument("--seed", type=int, help="random where not given; printed")
+    parser.add_argument("--pool", type=int, help="only this pool of the seed's")
+    return parser.parse_args(given)
+
+
+def _summary(name: str, tally: Tally, seconds: float) -> str:
+    refused = ", ".join(f"{n} {reason or 'no reason'}" for reason, n in tally.refused.most_common())
+    return (
+        f"{name}: {tally.cases} swaps on {tally.pools} pools in {seconds:.0f} s, "
+        f"{len(tally.mismatches)} mismatches; {tally.partial} filled in part, "
+        f"{tally.excused} excused, "
+        f"{tally.refused.total()} refused" + (f" ({refused})" if refused else "")
+    )
+
+
+def main(given: list[str] | None = None) -> int:
+    """Runs the families and returns 1 if any of them disagreed, else 0."""
+    asked = _arguments(given)
+    seed = SystemRandom().randrange(1 << 32) if asked.seed is None else asked.seed
+    out, bad = Console(highlight=False, soft_wrap=True), False
+    out.print(f"seed {seed}")
+    columns = (
+        TextColumn("{task.description:>26}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    for name in asked.family or FAMILIES:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(name, total=asked.cases)
+            start = time.monotonic()
+            tally = run(
+                family(name), name, cases=asked.cases, seed=seed, only_pool=asked.pool,
+                step=lambda done, task=task, bar=progress: bar.advance(task, done),
+            )  # fmt: skip
+        for mismatch in tally.mismatches:
+            out.print(str(mismatch), "", sep="\n", markup=False)
+        out.print(_summary(name, tally, time.monotonic() - start), markup=False)
+        bad |= bool(tally.mismatches)
+    return int(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
