@@ -111,6 +111,34 @@ static inline void v3_window_move(v3_window *w, const u256 *sqrt_price_x96, u128
     v3_way_move(&w->way[1], w, 1);
 }
 
+/* Forgets the stops: ticks or fees have changed. */
+static inline void v3_window_void(v3_window *w)
+{
+    for (int i = 0; i < 2; i++)
+        w->way[i].n_stops = w->way[i].next = 0;
+}
+
+/* Whether the stops should be found anew: none around the price are known, or few are left where
+ * there are more. */
+static inline int v3_way_worn(const v3_way *way)
+{
+    const int cut = way->n_stops != 0 && way->tick[0] > MIN_TICK && way->tick[0] < MAX_TICK;
+    return way->next == 0 || (cut && way->next < V3_STOPS_BEHIND / 2) ||
+           (way->n_stops == V3_STOPS && way->next > (V3_STOPS + V3_STOPS_BEHIND) / 2);
+}
+
+static inline int v3_window_worn(const v3_window *w)
+{
+    return v3_way_worn(&w->way[0]) || v3_way_worn(&w->way[1]);
+}
+
+/* Whether the window stands at the state's price. */
+static inline int v3_window_at(const v3_window *w, const v3_state *s)
+{
+    return w->tick == s->tick && w->liquidity == s->liquidity &&
+           u256_eq(&w->sqrt_price_x96, &s->sqrt_price_x96);
+}
+
 /* ---- swapping ---- */
 
 /* The sums of one direction, or NULL where the state is not the one that they start from. */
@@ -118,8 +146,7 @@ static inline const v3_way *v3_way_of(const v3_state *s, int token_in)
 {
     const v3_window *w = s->window;
     if (w == NULL || w->way[token_in].next == 0 ||
-        w->way[token_in].fee_pips != s->fee_pips[token_in] || w->tick != s->tick ||
-        w->liquidity != s->liquidity || !u256_eq(&w->sqrt_price_x96, &s->sqrt_price_x96))
+        w->way[token_in].fee_pips != s->fee_pips[token_in] || !v3_window_at(w, s))
         return NULL;
     return &w->way[token_in];
 }
