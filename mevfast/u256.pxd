@@ -25,6 +25,9 @@ cdef extern from "u256.h" nogil:
     uint64_t u128_lo(u128 x) noexcept
     uint64_t u128_hi(u128 x) noexcept
     bint u128_is_zero(u128 x) noexcept
+    bint u128_fits(u128 x, unsigned bits) noexcept
+    u128 u128_add(u128 x, u128 y) noexcept
+    u128 u128_sub(u128 x, u128 y) noexcept
     int u128_cmp(u128 x, u128 y) noexcept
     int u128_add_i128(u128 *r, u128 x, i128 delta) noexcept
     double u128_to_double(u128 x) noexcept
@@ -72,6 +75,18 @@ cdef extern from "u256.h" nogil:
     int u256_mul_div(u256 *r, const u256 *x, const u256 *y, const u256 *d) noexcept
     int u256_mul_div_up(u256 *r, const u256 *x, const u256 *y, const u256 *d) noexcept
     void u256_isqrt(u256 *r, const u256 *x) noexcept
+
+
+cdef extern from "v2_math.h" nogil:
+    enum:
+        V2_RESERVE_BITS
+
+    u128 v2_amount_out(
+        u128 amount_in, u128 reserve_in, u128 reserve_out, uint64_t kept,
+    ) noexcept
+    u128 v2_amount_in(
+        u128 amount_out, u128 reserve_in, u128 reserve_out, uint64_t kept,
+    ) noexcept
 
 
 cdef extern from "tick_math.h" nogil:
