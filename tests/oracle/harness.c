@@ -1,6 +1,7 @@
 /* The header functions as one table, for tests that call them through ctypes. */
 #include "solidly_math.h"
 #include "sqrt_price_math.h"
+#include "stableswap_math.h"
 #include "tick_math.h"
 #include "u256.h"
 
@@ -84,4 +85,12 @@ int step(u256 r[4], const u256 *price, const u256 *target, const u256 *liquidity
     r[2] = taken.amount_out;
     r[3] = taken.fee_amount;
     return status;
+}
+
+/* r: where get_y's steps rest, by the short way and step by step. 1 where the short way is sure, and
+ * the status of the long one times 2. */
+int stable_y(u256 r[2], const u256 *c, const u256 *b, const u256 *d)
+{
+    int sure = stable_rest_of_y(&r[0], c, b, d);
+    return sure + 2 * stable_newton_y(&r[1], c, b, d, 1);
 }
