@@ -62,6 +62,7 @@ from mevfast.u256 cimport (
     u256_add,
     u256_bit_length,
     u256_eq,
+    u256_fits_u128,
     u256_from_u64,
     u256_is_zero,
     u256_lt,
@@ -435,6 +436,8 @@ cdef int v3_quote(
     q.price_after = _price(&swap.at, s.fee_pips[not zero_for_one], zero_for_one)
     if s.form == V3_SINGLETON:
         return _check_delta(q)
+    if s.form == V3_INTEGRAL and not u256_fits_u128(&q.amount_in):
+        return QUOTE_OVERFLOW  # the pool counts its balances in uint128
     return QUOTE_OK
 
 
