@@ -185,6 +185,7 @@ def test_the_share_s_price_moves_with_the_state() -> None:
 def test_while_ramping_d_is_found_anew(state: crypto.Pool) -> None:
     stale = replace(state, d=state.d * 999 // 1000)
     fresh = pool(state).quote(0, 10**9, token_out=1)
+    assert isinstance(fresh, Quote)
     assert pool(stale, ramping=True).quote(0, 10**9, token_out=1) == Quote(
         fresh.amount_in,
         fresh.amount_out,

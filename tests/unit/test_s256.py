@@ -1,5 +1,6 @@
 """s256.h against Python integers, and the cube root of CryptoSwap against the contract's steps."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -26,13 +27,13 @@ def numbers(count: int) -> list[int]:
 PAIRS = [(x, y) for x in EDGES for y in EDGES] + list(
     zip(numbers(3000), reversed(numbers(3000)), strict=True)
 )
-CHECKED = {
+CHECKED: dict[str, Callable[[int, int], int | None]] = {
     "U_ADD": lambda x, y: x + y,
     "U_SUB": lambda x, y: x - y,
     "U_MUL": lambda x, y: x * y,
     "U_DIV": lambda x, y: x // y if y else None,
 }
-SIGNED = {
+SIGNED: dict[str, Callable[[int, int], int | None]] = {
     "S_ADD": lambda x, y: x + y,
     "S_SUB": lambda x, y: x - y,
     "S_MUL": lambda x, y: x * y,
@@ -40,7 +41,7 @@ SIGNED = {
     "S_NEG": lambda x, y: -x,
     "S_ABS": lambda x, y: abs(x),
 }
-WRAPPING = {
+WRAPPING: dict[str, Callable[[int, int], int]] = {
     "W_MUL": lambda x, y: x * y,
     "W_NEG": lambda x, y: -x,
     "UW_DIV": crypto.truncated,
