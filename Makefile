@@ -9,6 +9,7 @@ ARGS ?=
 MODE := $(if $(filter 1,$(MEVFAST_SANITIZE)),sanitize,$(if $(filter 1,$(MEVFAST_DEBUG)),debug,release))
 PACKAGES := $(VENV)/.packages
 BUILT := build/.$(MODE)
+PEERS := $(or $(MEVFAST_CACHE),.cache)/bench-venv/.packages
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
@@ -57,9 +58,11 @@ test-sanitize:
 		$(PY) -m pytest --capture=sys $(SANITIZED) $(ARGS) # a finding's report goes past pytest
 	tools/sanitized $(PY) -m mevfast verify $(VECTORS)
 
-bench: chain
+# Standard output is the last command's alone, so that ARGS=--json is one object.
+bench: chain bytecode $(PEERS)
+	$(PY) -m bench.instructions >&2
+	$(PY) -m bench.bench_math $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
-	$(PY) -m bench.instructions
 
 build: $(BUILT)
 
@@ -92,6 +95,14 @@ $(PACKAGES): pyproject.toml constraints.txt tools/packages
 	$(PY) tools/packages | $(PY) -m pip install --quiet --disable-pip-version-check --no-input \
 		--constraint constraints.txt --requirement /dev/stdin
 	touch $@
+
+# What the bench compares with wants older packages than ours. Without them its rows say so.
+$(PEERS): pyproject.toml bench/constraints.txt tools/packages
+	echo "mevfast: installing the bench's peers into $(@D) (once, about a minute)"
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(PY) tools/packages bench | $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-input --constraint bench/constraints.txt --requirement /dev/stdin && touch $@ \
+		|| echo "mevfast: the bench's peers cannot be had; their rows will say so" >&2
 
 # Objects of another mode or of older flags are never reused: the stamp of one mode removes the others.
 $(BUILT): $(PACKAGES) $(SOURCES)

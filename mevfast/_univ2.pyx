@@ -19,30 +19,24 @@ from mevfast.types cimport (
 )
 from mevfast.u256 cimport (
     FEE_DENOMINATOR,
+    V2_RESERVE_BITS,
+    u128,
+    u128_add,
+    u128_cmp,
+    u128_fits,
     u128_is_zero,
+    u128_sub,
     u128_to_double,
     u256,
-    u256_add,
-    u256_bit_length,
-    u256_div,
-    u256_div_up,
+    u256_fits_u128,
     u256_from_u128,
     u256_is_zero,
     u256_lo128,
-    u256_lt,
-    u256_mul,
-    u256_mul_u64,
-    u256_sub,
+    v2_amount_in,
+    v2_amount_out,
 )
 
 from mevfast._fields import integer_field
-
-cdef enum:
-    RESERVE_BITS = 112  # the contract keeps reserves as uint112 and reverts with OVERFLOW above
-
-
-cdef double _price(const u256 *reserve_in, const u256 *reserve_out, double kept) noexcept nogil:
-    return u128_to_double(u256_lo128(reserve_out)) / u128_to_double(u256_lo128(reserve_in)) * kept
 
 
 cdef double v2_marginal_price(const v2_state *s, int zero_for_one) noexcept nogil:
@@ -54,83 +48,45 @@ cdef double v2_marginal_price(const v2_state *s, int zero_for_one) noexcept nogi
     return kept * (ratio if zero_for_one else 1.0 / ratio)
 
 
-cdef int _amount_out(
-    u256 *amount_out, const u256 *amount_in, const u256 *reserve_in, const u256 *reserve_out,
-    uint64_t kept,
-) noexcept nogil:
-    """The largest output that leaves K: floor of in * kept * Ro / (Ri * 1e6 + in * kept).
-
-    No step exceeds 112 + 20 + 112 bits.
-    """
-    cdef u256 numerator, denominator, paid
-    if (
-        u256_mul_u64(&paid, amount_in, kept)
-        or u256_mul(&numerator, &paid, reserve_out)
-        or u256_mul_u64(&denominator, reserve_in, FEE_DENOMINATOR)
-        or u256_add(&denominator, &denominator, &paid)
-        or u256_div(amount_out, &numerator, &denominator)
-    ):
-        return QUOTE_OVERFLOW
-    return QUOTE_NO_OUTPUT if u256_is_zero(amount_out) else QUOTE_OK
-
-
-cdef int _amount_in(
-    u256 *amount_in, const u256 *amount_out, const u256 *reserve_in, const u256 *reserve_out,
-    uint64_t kept,
-) noexcept nogil:
-    """The smallest input that leaves K: Ri * out * 1e6 / ((Ro - out) * kept), rounded up.
-
-    One below the router's getAmountIn where the division is exact.
-    """
-    cdef u256 numerator, denominator
-    if not u256_lt(amount_out, reserve_out):
-        return QUOTE_NO_LIQUIDITY
-    u256_sub(&denominator, reserve_out, amount_out)
-    if (
-        u256_mul(&numerator, reserve_in, amount_out)
-        or u256_mul_u64(&numerator, &numerator, FEE_DENOMINATOR)
-        or u256_mul_u64(&denominator, &denominator, kept)
-        or u256_div_up(amount_in, &numerator, &denominator)
-    ):
-        return QUOTE_OVERFLOW
-    return QUOTE_OK
-
-
 cdef int v2_quote(
     const v2_state *s, int zero_for_one, int exact_in, const u256 *amount, pool_quote *q,
 ) noexcept nogil:
     """Fills q and returns QUOTE_OK, or returns why the pair would revert; q is then undefined."""
-    cdef u256 reserve_in, reserve_out, after_in, after_out
-    cdef uint64_t kept
-    cdef int status
+    cdef u128 reserve_in = s.reserve0 if zero_for_one else s.reserve1
+    cdef u128 reserve_out = s.reserve1 if zero_for_one else s.reserve0
+    cdef u128 paid = u256_lo128(amount), taken = paid
+    cdef uint64_t kept = FEE_DENOMINATOR - s.fee_pips
     if u256_is_zero(amount):
         return QUOTE_ZERO_AMOUNT
-    if u128_is_zero(s.reserve0) or u128_is_zero(s.reserve1):
+    if u128_is_zero(reserve_in) or u128_is_zero(reserve_out):
         return QUOTE_NO_LIQUIDITY
     if s.fee_pips >= FEE_DENOMINATOR:
         return QUOTE_NO_OUTPUT
-    u256_from_u128(&reserve_in, s.reserve0 if zero_for_one else s.reserve1)
-    u256_from_u128(&reserve_out, s.reserve1 if zero_for_one else s.reserve0)
-    if u256_bit_length(&reserve_in) > RESERVE_BITS or u256_bit_length(&reserve_out) > RESERVE_BITS:
+    if not u128_fits(reserve_in, V2_RESERVE_BITS) or not u128_fits(reserve_out, V2_RESERVE_BITS):
         return QUOTE_OVERFLOW
-    kept = FEE_DENOMINATOR - s.fee_pips
     if exact_in:
-        if u256_bit_length(amount) > RESERVE_BITS:
+        if not u256_fits_u128(amount) or not u128_fits(paid, V2_RESERVE_BITS):
             return QUOTE_OVERFLOW
-        q.amount_in = amount[0]
-        status = _amount_out(&q.amount_out, amount, &reserve_in, &reserve_out, kept)
+        taken = v2_amount_out(paid, reserve_in, reserve_out, kept)
+        if u128_is_zero(taken):
+            return QUOTE_NO_OUTPUT
     else:
-        q.amount_out = amount[0]
-        status = _amount_in(&q.amount_in, amount, &reserve_in, &reserve_out, kept)
-    if status != QUOTE_OK:
-        return status
-    u256_add(&after_in, &reserve_in, &q.amount_in)
-    if u256_bit_length(&after_in) > RESERVE_BITS:
+        if not u256_fits_u128(amount) or u128_cmp(taken, reserve_out) >= 0:
+            return QUOTE_NO_LIQUIDITY
+        paid = v2_amount_in(taken, reserve_in, reserve_out, kept)
+        if u128_is_zero(paid):
+            return QUOTE_OVERFLOW
+    reserve_in = u128_add(reserve_in, paid)
+    reserve_out = u128_sub(reserve_out, taken)
+    if not u128_fits(reserve_in, V2_RESERVE_BITS):
         return QUOTE_OVERFLOW
-    u256_sub(&after_out, &reserve_out, &q.amount_out)
-    q.after.v2.reserve0 = u256_lo128(&after_in if zero_for_one else &after_out)
-    q.after.v2.reserve1 = u256_lo128(&after_out if zero_for_one else &after_in)
-    q.price_after = _price(&after_in, &after_out, <double>kept / FEE_DENOMINATOR)
+    u256_from_u128(&q.amount_in, paid)
+    u256_from_u128(&q.amount_out, taken)
+    q.after.v2.reserve0 = reserve_in if zero_for_one else reserve_out
+    q.after.v2.reserve1 = reserve_out if zero_for_one else reserve_in
+    q.price_after = (
+        u128_to_double(reserve_out) * (kept * 1e-6) / u128_to_double(reserve_in)
+    )
     return QUOTE_OK
 
 

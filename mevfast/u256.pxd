@@ -25,6 +25,9 @@ cdef extern from "u256.h" nogil:
     uint64_t u128_lo(u128 x) noexcept
     uint64_t u128_hi(u128 x) noexcept
     bint u128_is_zero(u128 x) noexcept
+    bint u128_fits(u128 x, unsigned bits) noexcept
+    u128 u128_add(u128 x, u128 y) noexcept
+    u128 u128_sub(u128 x, u128 y) noexcept
     int u128_cmp(u128 x, u128 y) noexcept
     int u128_add_i128(u128 *r, u128 x, i128 delta) noexcept
     double u128_to_double(u128 x) noexcept
@@ -74,12 +77,26 @@ cdef extern from "u256.h" nogil:
     void u256_isqrt(u256 *r, const u256 *x) noexcept
 
 
+cdef extern from "v2_math.h" nogil:
+    enum:
+        V2_RESERVE_BITS
+
+    u128 v2_amount_out(
+        u128 amount_in, u128 reserve_in, u128 reserve_out, uint64_t kept,
+    ) noexcept
+    u128 v2_amount_in(
+        u128 amount_out, u128 reserve_in, u128 reserve_out, uint64_t kept,
+    ) noexcept
+
+
 cdef extern from "tick_math.h" nogil:
     enum:
         MIN_TICK
         MAX_TICK
     const uint64_t MIN_SQRT_RATIO
     const u256 MAX_SQRT_RATIO
+
+    const double Q96_INVERSE
 
     int32_t tick_math_compress(int32_t tick, int32_t spacing) noexcept
     bint tick_math_price_in_range(const u256 *sqrt_price_x96) noexcept
@@ -98,7 +115,7 @@ cdef extern from "sqrt_price_math.h" nogil:
         u256 fee_amount
 
     int compute_swap_step(
-        swap_step *step, const u256 *price, const u256 *target, const u256 *liquidity,
+        swap_step *step, const u256 *price, const u256 *target, u128 liquidity,
         const u256 *remaining, uint32_t fee_pips, int exact_in,
     ) noexcept
 

@@ -34,19 +34,10 @@ static inline int s_positive(u256 x) { return !s_negative(x) && !u256_is_zero(&x
 /* x * y modulo 2**256. */
 static inline u256 w_mul(u256 x, u256 y)
 {
-    u256 r = {{0}};
-    if (u256_fits_u128(&x) && u256_fits_u128(&y)) {
-        u128_mul_full(&r, u256_lo128(&x), u256_lo128(&y));
-        return r;
-    }
-    for (int i = 0; i < 4; i++) {
-        uint64_t carry = 0;
-        for (int j = 0; i + j < 4; j++) {
-            u128 t = (u128)x.w[i] * y.w[j] + r.w[i + j] + carry;
-            r.w[i + j] = (uint64_t)t;
-            carry = (uint64_t)(t >> 64);
-        }
-    }
+    u256 r;
+    u128 cross = u256_lo128(&x) * u256_hi128(&y) + u256_hi128(&x) * u256_lo128(&y);
+    u128_mul_full(&r, u256_lo128(&x), u256_lo128(&y));
+    u256_make(&r, u256_hi128(&r) + cross, u256_lo128(&r));
     return r;
 }
 

@@ -11,6 +11,11 @@
 
 #include <stdint.h>
 #include <string.h>
+/* Other processors, and tests of what they run, take plain C. */
+#if defined(__x86_64__) && !defined(U256_PORTABLE)
+#define U256_X86_64
+#include <immintrin.h>
+#endif
 
 typedef unsigned __int128 u128;
 typedef __int128 i128;
@@ -29,6 +34,65 @@ enum u256_status {
     U256_DIVISION_BY_ZERO = 2
 };
 
+/* ---- words ---- */
+
+/* Links of a chain: x + y + *carry, x - y - *borrow, and *carry or *borrow (0 or 1) anew. Compilers
+ * make jumps of 128-bit overflow tests, and carries of random numbers cannot be predicted. */
+#if defined(U256_X86_64)
+static inline uint64_t word_add(uint64_t x, uint64_t y, unsigned char *carry)
+{
+    unsigned long long r;
+    *carry = _addcarry_u64(*carry, x, y, &r);
+    return r;
+}
+
+static inline uint64_t word_sub(uint64_t x, uint64_t y, unsigned char *borrow)
+{
+    unsigned long long r;
+    *borrow = _subborrow_u64(*borrow, x, y, &r);
+    return r;
+}
+#else
+static inline uint64_t word_add(uint64_t x, uint64_t y, unsigned char *carry)
+{
+    u128 r = (u128)x + y + *carry;
+    *carry = (unsigned char)(r >> 64);
+    return (uint64_t)r;
+}
+
+static inline uint64_t word_sub(uint64_t x, uint64_t y, unsigned char *borrow)
+{
+    u128 r = (u128)x - y - *borrow;
+    *borrow = (unsigned char)(r >> 64 & 1);
+    return (uint64_t)r;
+}
+#endif
+
+/* The lower word of x * y, and *upper. */
+static inline uint64_t word_mul(uint64_t *upper, uint64_t x, uint64_t y)
+{
+#if defined(U256_X86_64)
+    uint64_t lower;
+    __asm__("mulq %3" : "=a"(lower), "=d"(*upper) : "%0"(x), "rm"(y) : "cc");
+    return lower;
+#else
+    u128 r = (u128)x * y;
+    *upper = (uint64_t)(r >> 64);
+    return (uint64_t)r;
+#endif
+}
+
+/* 2**64 - 1 where flag is 1, 0 where it is 0. */
+static inline uint64_t word_mask(unsigned char flag) { return 0 - (uint64_t)flag; }
+
+/* Says that x is to be known here: its computation must not land within the chain that follows,
+ * where it would cost the carry. */
+#define WORD_READY(x) __asm__("" : "+r"(x))
+
+/* Says that x is to be known here: its computation must not land within the chain that follows,
+ * where it would cost the carry. */
+#define WORD_READY(x) __asm__("" : "+r"(x))
+
 /* ---- u128 and i128, for callers whose compiler front end has no 128-bit type ---- */
 
 /* hi * 2**64 + lo. */
@@ -36,6 +100,11 @@ static inline u128 u128_make(uint64_t hi, uint64_t lo) { return ((u128)hi << 64)
 static inline uint64_t u128_lo(u128 x) { return (uint64_t)x; }
 static inline uint64_t u128_hi(u128 x) { return (uint64_t)(x >> 64); }
 static inline int u128_is_zero(u128 x) { return x == 0; }
+/* Whether x < 2**bits, bits < 128. */
+static inline int u128_fits(u128 x, unsigned bits) { return x >> bits == 0; }
+/* Modulo 2**128. */
+static inline u128 u128_add(u128 x, u128 y) { return x + y; }
+static inline u128 u128_sub(u128 x, u128 y) { return x - y; }
 /* -1, 0 or 1 as x is below, at or above y. */
 static inline int u128_cmp(u128 x, u128 y) { return (x > y) - (x < y); }
 /* Two's complement: hi carries the sign. */
@@ -87,7 +156,7 @@ static inline void u256_from_u128(u256 *r, u128 x)
 static inline uint64_t u256_lo64(const u256 *x) { return x->w[0]; }
 /* x modulo 2**128. */
 static inline u128 u256_lo128(const u256 *x) { return u128_make(x->w[1], x->w[0]); }
-/* x / 2**128. Halves, because compilers turn 128-bit sums into add with carry. */
+/* x / 2**128, floor. */
 static inline u128 u256_hi128(const u256 *x) { return u128_make(x->w[3], x->w[2]); }
 static inline int u256_fits_u64(const u256 *x) { return (x->w[1] | x->w[2] | x->w[3]) == 0; }
 static inline int u256_fits_u128(const u256 *x) { return (x->w[2] | x->w[3]) == 0; }
@@ -135,9 +204,10 @@ static inline int u256_cmp(const u256 *x, const u256 *y)
 
 static inline int u256_lt(const u256 *x, const u256 *y)
 {
-    u128 rest;
-    int below = __builtin_sub_overflow(u256_hi128(x), u256_hi128(y), &rest);
-    return below | (rest < (u128)(u256_lo128(x) < u256_lo128(y)));
+    unsigned char borrow = 0;
+    for (int i = 0; i < 4; i++)
+        word_sub(x->w[i], y->w[i], &borrow);
+    return borrow;
 }
 
 /* Bits needed for x: 0 for 0, 256 at most. */
@@ -162,39 +232,39 @@ static inline void u256_make(u256 *r, u128 hi, u128 lo)
 /* r = x + y modulo 2**256; returns the carry. */
 static inline int u256_add(u256 *r, const u256 *x, const u256 *y)
 {
-    u128 lo = u256_lo128(x), hi = u256_hi128(x), sum_lo, sum_hi;
-    int carry = __builtin_add_overflow(lo, u256_lo128(y), &sum_lo);
-    int above = __builtin_add_overflow(hi, u256_hi128(y), &sum_hi);
-    above |= __builtin_add_overflow(sum_hi, (u128)carry, &sum_hi);
-    u256_make(r, sum_hi, sum_lo);
-    return above;
+    unsigned char carry = 0;
+    for (int i = 0; i < 4; i++)
+        r->w[i] = word_add(x->w[i], y->w[i], &carry);
+    return carry;
 }
 
 /* r = x - y modulo 2**256; returns the borrow. */
 static inline int u256_sub(u256 *r, const u256 *x, const u256 *y)
 {
-    u128 lo = u256_lo128(x), hi = u256_hi128(x), rest_lo, rest_hi;
-    int borrow = __builtin_sub_overflow(lo, u256_lo128(y), &rest_lo);
-    int below = __builtin_sub_overflow(hi, u256_hi128(y), &rest_hi);
-    below |= __builtin_sub_overflow(rest_hi, (u128)borrow, &rest_hi);
-    u256_make(r, rest_hi, rest_lo);
-    return below;
+    unsigned char borrow = 0;
+    for (int i = 0; i < 4; i++)
+        r->w[i] = word_sub(x->w[i], y->w[i], &borrow);
+    return borrow;
 }
 
 /* r = x + y modulo 2**256; returns the carry. */
 static inline int u256_add_u64(u256 *r, const u256 *x, uint64_t y)
 {
-    u256 wide;
-    u256_from_u64(&wide, y);
-    return u256_add(r, x, &wide);
+    unsigned char carry = 0;
+    r->w[0] = word_add(x->w[0], y, &carry);
+    for (int i = 1; i < 4; i++)
+        r->w[i] = word_add(x->w[i], 0, &carry);
+    return carry;
 }
 
 /* r = x - y modulo 2**256; returns the borrow. */
 static inline int u256_sub_u64(u256 *r, const u256 *x, uint64_t y)
 {
-    u256 wide;
-    u256_from_u64(&wide, y);
-    return u256_sub(r, x, &wide);
+    unsigned char borrow = 0;
+    r->w[0] = word_sub(x->w[0], y, &borrow);
+    for (int i = 1; i < 4; i++)
+        r->w[i] = word_sub(x->w[i], 0, &borrow);
+    return borrow;
 }
 
 /* r = x * 2**n modulo 2**256; 0 from n = 256 on. */
@@ -242,38 +312,53 @@ static inline void u128_mul_full(u256 *r, u128 x, u128 y)
 {
     uint64_t x0 = (uint64_t)x, x1 = (uint64_t)(x >> 64);
     uint64_t y0 = (uint64_t)y, y1 = (uint64_t)(y >> 64);
-    u128 low = (u128)x0 * y0, cross = (u128)x0 * y1, high = (u128)x1 * y1;
-    cross += (uint64_t)(low >> 64);        /* (B-1)**2 + B-1 < B**2: cannot wrap */
-    u128 other = (u128)x1 * y0 + (uint64_t)cross;
-    high += (uint64_t)(cross >> 64);
-    high += (uint64_t)(other >> 64);
-    r->w[0] = (uint64_t)low;
-    r->w[1] = (uint64_t)other;
-    r->w[2] = (uint64_t)high;
-    r->w[3] = (uint64_t)(high >> 64);
+    uint64_t w1, w2, w3, a1, b1, w0 = word_mul(&w1, x0, y0), a0 = word_mul(&a1, x0, y1);
+    uint64_t b0 = word_mul(&b1, x1, y0);
+    unsigned char carry = 0;
+    w2 = word_mul(&w3, x1, y1);
+    w1 = word_add(w1, a0, &carry);
+    w2 = word_add(w2, a1, &carry);
+    w3 = word_add(w3, 0, &carry);
+    r->w[0] = w0;
+    r->w[1] = word_add(w1, b0, &carry); /* the carry was 0: no such sum reaches 2**256 */
+    r->w[2] = word_add(w2, b1, &carry);
+    r->w[3] = word_add(w3, 0, &carry);
 }
 
-/* r = x * y, exactly: four products of halves. */
+/* r = x * y, exactly, in six words. */
+static inline void u256_mul_u128(uint64_t r[6], const u256 *x, u128 y)
+{
+    u256 low, high;
+    unsigned char carry = 0;
+    u128_mul_full(&low, u256_lo128(x), y);
+    u128_mul_full(&high, u256_hi128(x), y);
+    r[0] = low.w[0];
+    r[1] = low.w[1];
+    r[2] = word_add(low.w[2], high.w[0], &carry);
+    r[3] = word_add(low.w[3], high.w[1], &carry);
+    r[4] = word_add(high.w[2], 0, &carry);
+    r[5] = word_add(high.w[3], 0, &carry);
+}
+
+/* r = x * y, exactly. */
 static inline void u256_mul_full(u512 *r, const u256 *x, const u256 *y)
 {
-    u256 low, left, right, high;
-    u128 sum, top;
-    u128_mul_full(&low, u256_lo128(x), u256_lo128(y));
-    u128_mul_full(&left, u256_hi128(x), u256_lo128(y));
-    u128_mul_full(&right, u256_lo128(x), u256_hi128(y));
-    u128_mul_full(&high, u256_hi128(x), u256_hi128(y));
-    int carry = __builtin_add_overflow(u256_hi128(&low), u256_lo128(&left), &sum);
-    top = u256_hi128(&left) + (unsigned)carry; /* (B-1)**2 / B + 1 < B: cannot wrap */
-    carry = __builtin_add_overflow(sum, u256_lo128(&right), &sum);
-    int above = __builtin_add_overflow(top, u256_hi128(&right), &top);
-    above |= __builtin_add_overflow(top, (u128)carry, &top);
-    carry = __builtin_add_overflow(top, u256_lo128(&high), &top);
-    u128 most = u256_hi128(&high) + (unsigned)(carry + above);
-    u256 half;
-    u256_make(&half, sum, u256_lo128(&low));
-    memcpy(r->w, half.w, sizeof half.w);
-    u256_make(&half, most, top);
-    memcpy(r->w + 4, half.w, sizeof half.w);
+    uint64_t low[6], high[6] = {0};
+    unsigned char carry = 0;
+    if (u256_fits_u128(x)) {
+        const u256 *longer = y;
+        y = x;
+        x = longer;
+    }
+    u256_mul_u128(low, x, u256_lo128(y));
+    if (!u256_fits_u128(y)) /* amounts and prices mostly do */
+        u256_mul_u128(high, x, u256_hi128(y));
+    r->w[0] = low[0];
+    r->w[1] = low[1];
+    for (int i = 2; i < 6; i++)
+        r->w[i] = word_add(low[i], high[i - 2], &carry);
+    r->w[6] = word_add(high[4], 0, &carry);
+    r->w[7] = word_add(high[5], 0, &carry);
 }
 
 /* r = x * y; 0, or U256_OVERFLOW. */
@@ -295,11 +380,15 @@ static inline int u256_mul(u256 *r, const u256 *x, const u256 *y)
         if (x1 != 0 && y3 != 0)
             return U256_OVERFLOW;
         u128 cross = (u128)x1 * y2 + (u128)x0 * y3; /* one of them is 0 */
-        u128 upper = (u128)x0 * y2, sum;
-        if ((cross >> 64) != 0 || __builtin_add_overflow(upper, cross << 64, &upper) ||
-            __builtin_add_overflow(upper, u256_hi128(&out), &sum))
+        u128 upper = (u128)x0 * y2;
+        unsigned char over = (cross >> 64) != 0, carry = 0;
+        out.w[2] = word_add(out.w[2], (uint64_t)upper, &carry);
+        out.w[3] = word_add(out.w[3], (uint64_t)(upper >> 64), &carry);
+        over |= carry;
+        carry = 0;
+        out.w[3] = word_add(out.w[3], (uint64_t)cross, &carry);
+        if (over | carry)
             return U256_OVERFLOW;
-        u256_make(&out, sum, u256_lo128(&out));
     }
     *r = out;
     return U256_OK;

@@ -17,16 +17,10 @@
 
 /* ---- one word by one or two words ---- */
 
-/* Both words of x under one mask. */
-static inline u128 u128_and(u128 x, uint64_t mask)
-{
-    return u128_make((uint64_t)(x >> 64) & mask, (uint64_t)x & mask);
-}
-
 /* floor((hi * 2**64 + lo) / d), *remainder the rest. Needs hi < d. */
 static inline uint64_t u64_divmod_2by1(uint64_t *remainder, uint64_t hi, uint64_t lo, uint64_t d)
 {
-#if defined(__x86_64__)
+#if defined(U256_X86_64)
     uint64_t quotient;
     __asm__("divq %4" : "=a"(quotient), "=d"(*remainder) : "a"(lo), "d"(hi), "r"(d) : "cc");
     return quotient;
@@ -59,7 +53,7 @@ static inline uint64_t u64_divide_step(uint64_t *u1, uint64_t u0, uint64_t d, ui
     u128 q = (u128)v * *u1 + u128_make(*u1, u0);
     uint64_t q1 = (uint64_t)(q >> 64) + 1;
     uint64_t r = u0 - q1 * d;
-    uint64_t back = 0 - (uint64_t)(r > (uint64_t)q);
+    uint64_t back = word_mask(r > (uint64_t)q);
     q1 += back;
     r += d & back;
     if (U256_UNLIKELY(r >= d)) {
@@ -70,113 +64,222 @@ static inline uint64_t u64_divide_step(uint64_t *u1, uint64_t u0, uint64_t d, ui
     return q1;
 }
 
-/* Quotient word of (u, u0) / d, *u becomes the remainder. Needs u < d, d's top bit set and its
- * reciprocal v. Moeller and Granlund, algorithm 5. */
-static inline uint64_t u128_divide_step(u128 *u, uint64_t u0, u128 d, uint64_t v)
+/* ---- one word by two words ---- */
+
+/* The two choices below are as likely as not: never jumps. */
+
+/* Where x < y, (*r1, *r0) becomes (s1, s0) and *q one more. */
+static inline void words_pick_if_less(uint64_t x, uint64_t y, uint64_t *r1, uint64_t *r0,
+                                      uint64_t s1, uint64_t s0, uint64_t *q)
 {
-    uint64_t u2 = (uint64_t)(*u >> 64);
-    u128 q = (u128)v * u2 + *u, r = *u << 64 | u0;
-    uint64_t q1 = (uint64_t)(q >> 64);
-    u128 p = (u128)q1 * (uint64_t)d + u128_make(q1 * (uint64_t)(d >> 64), 0);
-    u128 less = r - d - p;
-    r -= p;
-    int take = (uint64_t)(less >> 64) < (uint64_t)q;
-    r = take ? less : r;
-    q1 += (uint64_t)take;
-    if (U256_UNLIKELY(r >= d)) {
-        q1++;
-        r -= d;
-    }
-    *u = r;
-    return q1;
+#if defined(U256_X86_64)
+    __asm__("cmpq %[y], %[x]\n\tcmovbq %[s0], %[r0]\n\tcmovbq %[s1], %[r1]\n\tadcq $0, %[q]"
+            : [r1] "+&r"(*r1), [r0] "+&r"(*r0), [q] "+&r"(*q)
+            : [x] "r"(x), [y] "r"(y), [s1] "r"(s1), [s0] "r"(s0)
+            : "cc");
+#else
+    uint64_t mask = 0 - (uint64_t)(x < y);
+    *r1 ^= (*r1 ^ s1) & mask;
+    *r0 ^= (*r0 ^ s0) & mask;
+    *q -= mask;
+#endif
 }
 
-/* The same without a reciprocal: the cheaper way to a single word. Needs u < 2**127, d's top bit
- * set. Knuth's guess from the top words is at most 2 too large. */
-static inline uint64_t u128_divide_once(u128 *u, uint64_t u0, u128 d)
+/* (*r1, *r0) -= (p1, p0); where that borrows, it becomes (s1, s0) and *q one less. */
+static inline void words_sub_or_pick(uint64_t *r1, uint64_t *r0, uint64_t p1, uint64_t p0,
+                                     uint64_t s1, uint64_t s0, uint64_t *q)
 {
-    uint64_t rest;
-    uint64_t q = u64_divmod_2by1(&rest, (uint64_t)(*u >> 64), (uint64_t)*u, (uint64_t)(d >> 64));
-    u128 r = u128_make(rest, u0);
-    uint64_t back = 0 - (uint64_t)__builtin_sub_overflow(r, (u128)q * (uint64_t)d, &r);
-    q += back;
-    int still_below = !__builtin_add_overflow(r, u128_and(d, back), &r);
-    if (U256_UNLIKELY(back & (uint64_t)still_below)) {
-        q--;
-        r += d;
+#if defined(U256_X86_64)
+    __asm__("subq %[p0], %[r0]\n\tsbbq %[p1], %[r1]\n\t"
+            "cmovbq %[s0], %[r0]\n\tcmovbq %[s1], %[r1]\n\tsbbq $0, %[q]"
+            : [r1] "+&r"(*r1), [r0] "+&r"(*r0), [q] "+&r"(*q)
+            : [p1] "r"(p1), [p0] "r"(p0), [s1] "r"(s1), [s0] "r"(s0)
+            : "cc");
+#else
+    unsigned char below = 0;
+    *r0 = word_sub(*r0, p0, &below);
+    *r1 = word_sub(*r1, p1, &below);
+    uint64_t mask = 0 - (uint64_t)below;
+    *r1 ^= (*r1 ^ s1) & mask;
+    *r0 ^= (*r0 ^ s0) & mask;
+    *q += mask;
+#endif
+}
+
+/* Quotient word of (*u2, *u1, u0) / (d1, d0); (*u2, *u1) becomes the remainder. Needs
+ * (*u2, *u1) < (d1, d0), d1's top bit set and the reciprocal v of (d1, d0). Moeller and Granlund,
+ * algorithm 5. */
+static inline uint64_t words_divide_step_2(uint64_t *u2, uint64_t *u1, uint64_t u0, uint64_t d1,
+                                           uint64_t d0, uint64_t v)
+{
+    unsigned char c = 0;
+    uint64_t less0 = word_sub(u0, d0, &c), less1 = word_sub(*u1, d1, &c);
+    uint64_t q, p1, p0, q0 = word_mul(&q, v, *u2);
+    c = 0;
+    q0 = word_add(q0, *u1, &c);
+    q = word_add(q, *u2, &c);
+    p0 = word_mul(&p1, q, d0);
+    p1 += q * d1;
+    WORD_READY(p1);
+    c = 0; /* the remainder by q and, less d, by q + 1, modulo 2**128: the upper word tells which */
+    uint64_t r0 = word_sub(u0, p0, &c), r1 = word_sub(*u1, p1, &c);
+    c = 0;
+    less0 = word_sub(less0, p0, &c);
+    less1 = word_sub(less1, p1, &c);
+    words_pick_if_less(less1, q0, &r1, &r0, less1, less0, &q);
+    if (U256_UNLIKELY(r1 >= d1) && (r1 > d1 || r0 >= d0)) {
+        c = 0;
+        r0 = word_sub(r0, d0, &c);
+        r1 = word_sub(r1, d1, &c);
+        q++;
     }
-    *u = r;
+    *u2 = r1;
+    *u1 = r0;
     return q;
 }
 
-/* floor((2**192 - 1) / d) - 2**64. Needs d's top bit set. */
-static inline uint64_t u128_reciprocal(u128 d)
+/* The same without a reciprocal: the cheaper way to a single word. Needs *u2 < d1 and d1's top bit
+ * set. The guess from the top words is at most 2 too large. */
+static inline uint64_t words_divide_once_2(uint64_t *u2, uint64_t *u1, uint64_t u0, uint64_t d1,
+                                           uint64_t d0)
 {
-    u128 rest = ~d;
-    return u128_divide_once(&rest, ~UINT64_C(0), d);
+    uint64_t rest, q = u64_divmod_2by1(&rest, *u2, *u1, d1), r0 = u0;
+    uint64_t p1, p0 = word_mul(&p1, q, d0);
+    unsigned char c = 0;
+    uint64_t more0 = word_add(u0, d0, &c), more1 = word_add(rest, d1, &c), more2 = c;
+    c = 0;
+    more0 = word_sub(more0, p0, &c);
+    more1 = word_sub(more1, p1, &c);
+    if (U256_UNLIKELY(more2 < c)) { /* still below 0 */
+        c = 0;
+        more0 = word_add(more0, d0, &c);
+        more1 = word_add(more1, d1, &c);
+        q--;
+    }
+    words_sub_or_pick(&rest, &r0, p1, p0, more1, more0, &q);
+    *u2 = rest;
+    *u1 = r0;
+    return q;
+}
+
+/* floor((2**192 - 1) / (d1, d0)) - 2**64. Needs d1's top bit set. */
+static inline uint64_t words_reciprocal_2(uint64_t d1, uint64_t d0)
+{
+    uint64_t u2 = ~d1, u1 = ~d0; /* 2**192 - 1 - 2**64 * d */
+    return words_divide_once_2(&u2, &u1, ~UINT64_C(0), d1, d0);
+}
+
+/* x / d, floor, in two words; *left becomes whether there is a remainder. Needs x < d * 2**128. */
+static inline u128 u128_divide(int *left, const u256 *x, u128 d)
+{
+    uint64_t d1 = (uint64_t)(d >> 64), d0 = (uint64_t)d, q1 = 0, q0, u2 = x->w[2], u1 = x->w[1];
+    if (d1 == 0) {
+        if (u2 | (u1 >= d0))
+            q1 = u64_divmod_2by1(&u1, u2, u1, d0);
+        q0 = u64_divmod_2by1(&u1, u1, x->w[0], d0);
+        *left = u1 != 0;
+        return u128_make(q1, q0);
+    }
+    unsigned shift = (unsigned)__builtin_clzll(d1);
+    uint64_t scale = UINT64_C(1) << shift, u0 = word_mul(&q0, x->w[0], scale), above, u3;
+    u1 = word_mul(&above, u1, scale) | q0;
+    u2 = word_mul(&u3, u2, scale) | above;
+    u3 |= x->w[3] << shift;
+    d0 = word_mul(&above, d0, scale);
+    d1 = d1 << shift | above;
+    if (u3 | (u2 >= d1)) {
+        q1 = words_divide_once_2(&u3, &u2, u1, d1, d0);
+        q0 = U256_UNLIKELY(u3 >= d1)
+                 ? words_divide_step_2(&u3, &u2, u0, d1, d0, words_reciprocal_2(d1, d0))
+                 : words_divide_once_2(&u3, &u2, u0, d1, d0);
+        *left = (u3 | u2) != 0;
+        return u128_make(q1, q0);
+    }
+    q0 = words_divide_once_2(&u2, &u1, u0, d1, d0);
+    *left = (u2 | u1) != 0;
+    return q0;
 }
 
 /* ---- one word by three or four words ---- */
 
-/* Each takes q and *top, quotient word and remainder by the upper two words of a divisor, to the
- * quotient word and the remainder (*top, *low) by all of it: q is at most 1 too large. */
+/* Each takes q, the quotient word by the upper two words of d, and r, where the upper two are the
+ * remainder by these, to the quotient word and the remainder by all of d: q is at most 1 too
+ * large, and seldom. */
 
-static inline uint64_t u192_settle(u128 *top, uint64_t *low, uint64_t q, u128 d, uint64_t d_low)
+static inline uint64_t words_settle_3(uint64_t r[3], uint64_t q, const uint64_t d[3])
 {
-    u128 p = (u128)q * d_low;
-    uint64_t borrow = __builtin_sub_overflow(*low, (uint64_t)p, low);
-    if (U256_UNLIKELY(__builtin_sub_overflow(*top, (p >> 64) + borrow, top))) {
-        uint64_t carry = __builtin_add_overflow(*low, d_low, low);
-        *top += d + carry;
+    uint64_t p1, p0 = word_mul(&p1, q, d[0]);
+    unsigned char c = 0;
+    r[0] = word_sub(r[0], p0, &c);
+    r[1] = word_sub(r[1], p1, &c);
+    r[2] = word_sub(r[2], 0, &c);
+    if (U256_UNLIKELY(c)) {
+        c = 0;
+        for (int i = 0; i < 3; i++)
+            r[i] = word_add(r[i], d[i], &c);
         q--;
     }
     return q;
 }
 
-static inline uint64_t u256_settle(u128 *top, u128 *low, uint64_t q, u128 d, u128 d_low)
+static inline uint64_t words_settle_4(uint64_t r[4], uint64_t q, const uint64_t d[4])
 {
-    u128 p0 = (u128)q * (uint64_t)d_low;
-    u128 p1 = (u128)q * (uint64_t)(d_low >> 64) + (uint64_t)(p0 >> 64);
-    u128 p = u128_make((uint64_t)p1, (uint64_t)p0);
-    uint64_t borrow = __builtin_sub_overflow(*low, p, low);
-    if (U256_UNLIKELY(__builtin_sub_overflow(*top, (p1 >> 64) + borrow, top))) {
-        uint64_t carry = __builtin_add_overflow(*low, d_low, low);
-        *top += d + carry;
+    uint64_t p1, p0 = word_mul(&p1, q, d[0]), p2, above = word_mul(&p2, q, d[1]);
+    unsigned char c = 0;
+    p1 = word_add(p1, above, &c);
+    p2 += c;
+    WORD_READY(p2);
+    c = 0;
+    r[0] = word_sub(r[0], p0, &c);
+    r[1] = word_sub(r[1], p1, &c);
+    r[2] = word_sub(r[2], p2, &c);
+    r[3] = word_sub(r[3], 0, &c);
+    if (U256_UNLIKELY(c)) {
+        c = 0;
+        for (int i = 0; i < 4; i++)
+            r[i] = word_add(r[i], d[i], &c);
         q--;
     }
     return q;
 }
 
-/* The next quotient word of (top, low, next) / (d, d_low), where (top, low) < (d, d_low) becomes
- * the remainder, d's top bit is set and v is d's reciprocal. Where top = d, the word is 2**64 - 1:
- * the quotient is above 2**64 * d / (d + 1) > 2**64 - 1. */
+/* The next quotient word of (r, next) / d, where r < d becomes the remainder. Needs d's top bit set
+ * and v, the reciprocal of its upper two words. Each of three or four words, as is d. */
 
-static inline uint64_t u192_divide_step(u128 *top, uint64_t *low, uint64_t next, u128 d,
-                                        uint64_t d_low, uint64_t v)
+/* Where the upper two words of r and d are the same, t: the word is 2**64 - 1, as the quotient is
+ * above 2**64 * t / (t + 1) > 2**64 - 1. What is left, (r, next) - 2**64 * d + d, has n words. */
+static inline uint64_t words_divide_step_same(uint64_t *r, uint64_t next, const uint64_t *d, int n)
 {
-    if (U256_UNLIKELY(*top == d)) { /* (low, next) - 2**64 * d_low + (d, d_low) */
-        *top = d - (d_low - *low);
-        *top += (uint64_t)__builtin_add_overflow(next, d_low, low);
-        return ~UINT64_C(0);
+    unsigned char borrow = 0, carry = 0;
+    uint64_t r_below = next, d_below = 0;
+    for (int i = 0; i < n; i++) {
+        uint64_t t = word_sub(r_below, d_below, &borrow);
+        r_below = r[i];
+        d_below = d[i];
+        r[i] = word_add(t, d[i], &carry);
     }
-    uint64_t q = u128_divide_step(top, *low, d, v);
-    *low = next;
-    return u192_settle(top, low, q, d, d_low);
+    return ~UINT64_C(0);
 }
 
-static inline uint64_t u256_divide_step(u128 *top, u128 *low, uint64_t next, u128 d, u128 d_low,
-                                        uint64_t v)
+static inline uint64_t words_divide_step_3(uint64_t r[3], uint64_t next, const uint64_t d[3],
+                                           uint64_t v)
 {
-    if (U256_UNLIKELY(*top == d)) { /* (low, next) - 2**64 * d_low + (d, d_low) */
-        u128 less = d_low - *low;
-        *top = d - (uint64_t)(less >> 64);
-        *top += (uint64_t)__builtin_add_overflow(d_low, (u128)next, low);
-        *top -= (uint64_t)__builtin_sub_overflow(*low, less << 64, low);
-        return ~UINT64_C(0);
-    }
-    uint64_t q = u128_divide_step(top, (uint64_t)(*low >> 64), d, v);
-    *low = *low << 64 | next;
-    return u256_settle(top, low, q, d, d_low);
+    if (U256_UNLIKELY(r[2] == d[2]) && r[1] == d[1])
+        return words_divide_step_same(r, next, d, 3);
+    uint64_t q = words_divide_step_2(&r[2], &r[1], r[0], d[2], d[1], v);
+    r[0] = next;
+    return words_settle_3(r, q, d);
+}
+
+static inline uint64_t words_divide_step_4(uint64_t r[4], uint64_t next, const uint64_t d[4],
+                                           uint64_t v)
+{
+    if (U256_UNLIKELY(r[3] == d[3]) && r[2] == d[2])
+        return words_divide_step_same(r, next, d, 4);
+    uint64_t q = words_divide_step_2(&r[3], &r[2], r[1], d[3], d[2], v);
+    r[1] = r[0];
+    r[0] = next;
+    return words_settle_4(r, q, d);
 }
 
 /* ---- numerators of m words, 4 or 8 ---- */
@@ -187,9 +290,9 @@ static inline void words_shl(uint64_t *s, const uint64_t *x, int n, unsigned shi
 {
     uint64_t scale = UINT64_C(1) << shift, above = 0;
     for (int i = 0; i < n; i++) {
-        u128 t = (u128)x[i] * scale;
-        s[i] = (uint64_t)t | above;
-        above = (uint64_t)(t >> 64);
+        uint64_t next, t = word_mul(&next, x[i], scale);
+        s[i] = t | above;
+        above = next;
     }
     s[n] = above;
 }
@@ -226,22 +329,23 @@ static inline int words_divide_by_1(uint64_t *quotient, const uint64_t *num, int
     return rest != 0;
 }
 
-static inline int words_divide_by_2(uint64_t *quotient, const uint64_t *num, int m, int k, u128 d)
+static inline int words_divide_by_2(uint64_t *quotient, const uint64_t *num, int m, int k,
+                                    const uint64_t *divisor)
 {
-    uint64_t s[9];
-    unsigned shift = (unsigned)__builtin_clzll((uint64_t)(d >> 64));
+    uint64_t s[9], d[3];
+    unsigned shift = (unsigned)__builtin_clzll(divisor[1]);
     words_shl(s, num, m, shift);
-    d <<= shift;
-    u128 rest = u128_make(s[k + 1], s[k]);
+    words_shl(d, divisor, 2, shift);
+    uint64_t u1 = s[k], u2 = s[k + 1];
     words_zero(quotient);
     if (k == 1) {
-        quotient[0] = u128_divide_once(&rest, s[0], d);
-        return rest != 0;
+        quotient[0] = words_divide_once_2(&u2, &u1, s[0], d[1], d[0]);
+        return (u2 | u1) != 0;
     }
-    uint64_t v = u128_reciprocal(d);
+    uint64_t v = words_reciprocal_2(d[1], d[0]);
     for (int j = k - 1; j >= 0; j--)
-        quotient[j] = u128_divide_step(&rest, s[j], d, v);
-    return rest != 0;
+        quotient[j] = words_divide_step_2(&u2, &u1, s[j], d[1], d[0], v);
+    return (u2 | u1) != 0;
 }
 
 static inline int words_divide_by_3(uint64_t *quotient, const uint64_t *num, int m, int k,
@@ -251,19 +355,18 @@ static inline int words_divide_by_3(uint64_t *quotient, const uint64_t *num, int
     unsigned shift = (unsigned)__builtin_clzll(divisor[2]);
     words_shl(s, num, m, shift);
     words_shl(d, divisor, 3, shift);
-    u128 upper = u128_make(d[2], d[1]), top = u128_make(s[k + 2], s[k + 1]);
-    uint64_t low = s[k];
+    uint64_t r[3] = {s[k], s[k + 1], s[k + 2]};
     words_zero(quotient);
     if (k == 1) {
-        uint64_t q = u128_divide_once(&top, low, upper);
-        low = s[0];
-        quotient[0] = u192_settle(&top, &low, q, upper, d[0]);
-        return (top | low) != 0;
+        uint64_t q = words_divide_once_2(&r[2], &r[1], r[0], d[2], d[1]);
+        r[0] = s[0];
+        quotient[0] = words_settle_3(r, q, d);
+        return (r[2] | r[1] | r[0]) != 0;
     }
-    uint64_t v = u128_reciprocal(upper);
+    uint64_t v = words_reciprocal_2(d[2], d[1]);
     for (int j = k - 1; j >= 0; j--)
-        quotient[j] = u192_divide_step(&top, &low, s[j], upper, d[0], v);
-    return (top | low) != 0;
+        quotient[j] = words_divide_step_3(r, s[j], d, v);
+    return (r[2] | r[1] | r[0]) != 0;
 }
 
 static inline int words_divide_by_4(uint64_t *quotient, const uint64_t *num, int m, int k,
@@ -273,19 +376,19 @@ static inline int words_divide_by_4(uint64_t *quotient, const uint64_t *num, int
     unsigned shift = (unsigned)__builtin_clzll(divisor[3]);
     words_shl(s, num, m, shift);
     words_shl(d, divisor, 4, shift);
-    u128 upper = u128_make(d[3], d[2]), lower = u128_make(d[1], d[0]);
-    u128 top = u128_make(s[k + 3], s[k + 2]), low = u128_make(s[k + 1], s[k]);
+    uint64_t r[4] = {s[k], s[k + 1], s[k + 2], s[k + 3]};
     words_zero(quotient);
     if (k == 1) {
-        uint64_t q = u128_divide_once(&top, (uint64_t)(low >> 64), upper);
-        low = low << 64 | s[0];
-        quotient[0] = u256_settle(&top, &low, q, upper, lower);
-        return (top | low) != 0;
+        uint64_t q = words_divide_once_2(&r[3], &r[2], r[1], d[3], d[2]);
+        r[1] = r[0];
+        r[0] = s[0];
+        quotient[0] = words_settle_4(r, q, d);
+        return (r[3] | r[2] | r[1] | r[0]) != 0;
     }
-    uint64_t v = u128_reciprocal(upper);
+    uint64_t v = words_reciprocal_2(d[3], d[2]);
     for (int j = k - 1; j >= 0; j--)
-        quotient[j] = u256_divide_step(&top, &low, s[j], upper, lower, v);
-    return (top | low) != 0;
+        quotient[j] = words_divide_step_4(r, s[j], d, v);
+    return (r[3] | r[2] | r[1] | r[0]) != 0;
 }
 
 /* quotient = num / d, floor; whether there is a remainder. Needs d > 0 and num < d * 2**256. */
@@ -304,7 +407,7 @@ static inline int u256_divide_words(u256 *quotient, const uint64_t *num, int m, 
     if (d->w[2] != 0)
         return words_divide_by_3(quotient->w, num, m, k, d->w);
     if (d->w[1] != 0)
-        return words_divide_by_2(quotient->w, num, m, k, u256_lo128(d));
+        return words_divide_by_2(quotient->w, num, m, k, d->w);
     return words_divide_by_1(quotient->w, num, m, k, d->w[0]);
 }
 
@@ -356,26 +459,25 @@ static inline int u256_divmod(u256 *quotient, u256 *remainder, const u256 *x, co
 static inline int u256_mul_div_round(u256 *r, const u256 *x, const u256 *y, const u256 *d, int up)
 {
     u512 product;
-    u256 half, quotient;
-    int left;
+    u256 low, high, quotient;
     if (u256_is_zero(d))
         return U256_DIVISION_BY_ZERO;
     if (u256_fits_u128(x) && u256_fits_u128(y)) {
-        u128_mul_full(&half, u256_lo128(x), u256_lo128(y));
-        left = u256_divide_256(r, &half, d);
+        u128_mul_full(&low, u256_lo128(x), u256_lo128(y));
+        int left = u256_divide_256(r, &low, d);
         if (up)
             u256_add_u64(r, r, (uint64_t)left); /* no carry: a remainder means d > 1 */
         return U256_OK;
     }
     u256_mul_full(&product, x, y);
-    u256_make(&half, u128_make(product.w[7], product.w[6]), u128_make(product.w[5], product.w[4]));
-    if (!u256_lt(&half, d))
+    u256_make(&high, u128_make(product.w[7], product.w[6]), u128_make(product.w[5], product.w[4]));
+    if (!u256_lt(&high, d))
         return U256_OVERFLOW;
     if (!up) {
         u256_divide_512(r, &product, d);
         return U256_OK;
     }
-    left = u256_divide_512(&quotient, &product, d);
+    int left = u256_divide_512(&quotient, &product, d);
     if (u256_add_u64(&quotient, &quotient, (uint64_t)left))
         return U256_OVERFLOW;
     *r = quotient;

@@ -61,10 +61,10 @@ int apply(int op, u256 *r, const u256 *x, const u256 *y, const u256 *d, int flag
         answer = i128_add(&signed_narrow, signed_narrow, (i128)u256_lo128(y));
         u256_from_u128(r, (u128)signed_narrow);
         return answer;
-    case OP_NEXT_PRICE_0: return get_next_sqrt_price_from_amount0(r, x, y, d, flag);
-    case OP_NEXT_PRICE_1: return get_next_sqrt_price_from_amount1(r, x, y, d, flag);
-    case OP_AMOUNT_0: return get_amount0_delta(r, x, y, d, flag);
-    case OP_AMOUNT_1: get_amount1_delta(r, x, y, d, flag); return 0;
+    case OP_NEXT_PRICE_0: return get_next_sqrt_price_from_amount0(r, x, u256_lo128(y), d, flag);
+    case OP_NEXT_PRICE_1: return get_next_sqrt_price_from_amount1(r, x, u256_lo128(y), d, flag);
+    case OP_AMOUNT_0: return get_amount0_delta(r, x, y, u256_lo128(d), flag);
+    case OP_AMOUNT_1: get_amount1_delta(r, x, y, u256_lo128(d), flag); return 0;
     case OP_DIV_WAD: u256_div_wad(r, x); return 0;
     case OP_MUL_WRAP: return u256_mul_wrap(r, x, y);
     case OP_MUL_WAD: return u256_mul_wad(r, x, y);
@@ -79,7 +79,7 @@ int step(u256 r[4], const u256 *price, const u256 *target, const u256 *liquidity
          const u256 *remaining, uint32_t fee_pips, int exact_in)
 {
     swap_step taken = {0};
-    int status = compute_swap_step(&taken, price, target, liquidity, remaining, fee_pips, exact_in);
+    int status = compute_swap_step(&taken, price, target, u256_lo128(liquidity), remaining, fee_pips, exact_in);
     r[0] = taken.price;
     r[1] = taken.amount_in;
     r[2] = taken.amount_out;

@@ -3,7 +3,6 @@
 import random
 from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
