@@ -93,7 +93,7 @@ cdef double _stable_price(
 
     D comes from Newton's method on the balances given; the contract's own would cost integers.
     """
-    cdef double x[8]
+    cdef double x[8]  # scaled balances, then 1 / (n x)
     cdef double total = 0.0, d, d_p, last, ann
     cdef int k, step, n = 0
     for k in range(s.n_tokens):
@@ -105,13 +105,15 @@ cdef double _stable_price(
             return 0.0
         total += x[n]
         n += 1
+    for k in range(n):
+        x[k] = 1.0 / (x[k] * n)
     ann = u256_to_double(&s.amp) * n / STABLE_AMP_PRECISION
     d = total
     d_p = d
     for step in range(PRICE_STEPS):
         d_p = d
         for k in range(n):
-            d_p = d_p * d / (x[k] * n)
+            d_p *= d * x[k]
         last = d
         d = (ann * total + d_p * n) * d / ((ann - 1.0) * d + (n + 1) * d_p)
         if -1e-15 * d <= d - last <= 1e-15 * d:
@@ -136,7 +138,8 @@ cdef double _price(
     cdef double kept = 1.0 - u256_to_double(&s.swap_fee) / ONE
     if s.form == BALANCER_WEIGHTED:
         return kept * _weighted_price(s, i, j, reserve_in, reserve_out)
-    return kept * _stable_price(s, i, j, reserve_in, reserve_out)
+    cdef double price = kept * _stable_price(s, i, j, reserve_in, reserve_out)
+    return price if price > 0.0 else 0.0  # not a number where balances differ beyond doubles
 
 
 cdef double balancer_marginal_price(
@@ -321,7 +324,11 @@ cdef int balancer_load(pool_state *state, object fields, str where) except -1:
 
 
 cdef list _list(const u256 *x, int n):
-    return [u256_to_pyint(&x[i]) for i in range(n)]
+    cdef int i
+    numbers = []
+    for i in range(n):
+        numbers.append(u256_to_pyint(&x[i]))
+    return numbers
 
 
 cdef object balancer_fields(const pool_state *state):

@@ -35,7 +35,6 @@ from mevfast.u256 cimport (
     u256_is_zero,
     u256_isqrt,
     u256_lt,
-    u256_mul_div,
     u256_to_double,
 )
 
@@ -56,6 +55,7 @@ cdef extern from "crypto_math.h" nogil:
     enum:
         CRYPTO_A_MULTIPLIER
     u256 crypto_wad() noexcept
+    u256 crypto_unwad(u256 x) noexcept
     u256 crypto_ten(int n) noexcept
     bint crypto_d_is_safe(u256 d) noexcept
     u256 crypto_fee(const crypto_state *s, const u256 *x, int *bad) noexcept
@@ -96,7 +96,7 @@ _VERSIONS = ("v2.0.0", "v2.1.0")
 cdef u256 _scaled(const crypto_state *s, const u256 *balance, int k, int *bad) noexcept nogil:
     """A balance of coin k in units of coin 0, 18 decimals, rounded down."""
     cdef u256 x = u_mul(balance[0], s.precision[k], bad)
-    return x if k == 0 else uw_div(u_mul(x, s.price_scale[k - 1], bad), crypto_wad())
+    return x if k == 0 else crypto_unwad(u_mul(x, s.price_scale[k - 1], bad))
 
 
 cdef double _unit(const crypto_state *s, int k) noexcept nogil:
@@ -144,12 +144,12 @@ cdef bint _loses(const crypto_state *s, const u256 *d, int *bad) noexcept nogil:
 
 
 cdef int _swap(
-    const crypto_state *s, int i, int j, const u256 *dx, u256 *dy, crypto_state *after,
+    const crypto_state *s, int i, int j, const u256 *dx, u256 *dy, crypto_state *after, u256 *x,
 ) noexcept nogil:
-    """*dy = what exchange(i, j, *dx) pays; moves *after, a copy of s, behind it."""
+    """*dy = what exchange(i, j, *dx) pays. Moves *after, a copy of s, behind it; x[3] become its
+    scaled balances."""
     cdef twocrypto_params params
-    cdef u256 x[3]
-    cdef u256 d = s.d, y, k0
+    cdef u256 d = s.d, y, k0, unit
     cdef int k, status, bad = 0
     if s.n_tokens == 2:
         status = twocrypto_load_params(&params, s.amp, s.gamma, s.version)
@@ -175,9 +175,11 @@ cdef int _swap(
     if bad:
         return QUOTE_NO_OUTPUT
     x[j] = y
-    if j > 0:
-        dy[0] = uw_div(u_mul(dy[0], crypto_wad(), &bad), s.price_scale[j - 1])
-    dy[0] = uw_div(dy[0], s.precision[j])
+    unit = s.precision[j]
+    if j > 0:  # by the price and then by the precision: the same as by their product
+        unit = u_mul(unit, s.price_scale[j - 1], &bad)
+        dy[0] = u_mul(dy[0], crypto_wad(), &bad)
+    dy[0] = uw_div(dy[0], unit)
     y = uw_div(u_mul(crypto_fee(s, x, &bad), dy[0], &bad), crypto_ten(10))
     dy[0] = u_sub(dy[0], y, &bad)
     after.balance[j] = u_sub(s.balance[j], dy[0], &bad)
@@ -196,46 +198,50 @@ cdef int _swap(
 
 cdef double _one_less_k0(const crypto_state *s, const u256 *x, int *bad) noexcept nogil:
     """1 - K0 for K0 = prod(x) * N**N / D**N: in integers, because it can be as small as gamma."""
-    cdef u256 k0 = u_mul(crypto_ten(36), u_lit(4 if s.n_tokens == 2 else 27), bad)
-    cdef u256 one = crypto_ten(36)
+    cdef u256 one = crypto_ten(36), coins = u_lit(s.n_tokens)
+    cdef u256 k0 = one
     cdef int k
     for k in range(s.n_tokens):
-        bad[0] |= u256_mul_div(&k0, &k0, &x[k], &s.d)
+        k0 = u_div(u_mul(u_mul(k0, x[k], bad), coins, bad), s.d, bad)
     if u_less(one, k0):
-        return -u256_to_double(&k0) / 1e36 + 1.0
+        k0 = u_sub(k0, one, bad)
+        return -u256_to_double(&k0) / 1e36
     one = u_sub(one, k0, bad)
     return u256_to_double(&one) / 1e36
 
 
-cdef double crypto_marginal_price(
-    const crypto_state *s, int token_in, int token_out,
-) noexcept nogil:
-    """Tokens out per token in for an infinitesimal swap, fee taken off; 0.0 for an empty pool.
+cdef double _price(const crypto_state *s, const u256 *x, int i, int j) noexcept nogil:
+    """Coins j per coin i of an infinitesimal swap at the scaled balances x; 0.0 for an empty pool.
 
     The ratio of the invariant's derivatives (get_p with its differences factored out): with
     m = 1 - K0, each coin weighs A g**2 K0 + (g + m) (g + m (1 + 2 K0)) D / x.
     """
-    cdef u256 x[3]
     cdef u256 fee
     cdef double d, g, m, common, spread, rate
-    cdef int k, bad = 0
-    for k in range(s.n_tokens):
-        x[k] = _scaled(s, &s.balance[k], k, &bad)
-        bad |= u256_is_zero(&x[k])
-    if bad or u256_is_zero(&s.d):
-        return 0.0
+    cdef int bad = 0
     m = _one_less_k0(s, x, &bad)
     fee = crypto_fee(s, x, &bad)
-    if bad:
+    if bad or u256_is_zero(&x[i]) or u256_is_zero(&x[j]):
         return 0.0
     d = u256_to_double(&s.d)
     g = u256_to_double(&s.gamma) / 1e18
     common = u256_to_double(&s.amp) / CRYPTO_A_MULTIPLIER * g * g * (1.0 - m)
     spread = (g + m) * (g + m * (3.0 - 2.0 * m)) * d
-    rate = common + spread / u256_to_double(&x[token_in])
-    rate /= common + spread / u256_to_double(&x[token_out])
-    rate *= _unit(s, token_in) / _unit(s, token_out)
+    rate = common + spread / u256_to_double(&x[i])
+    rate /= common + spread / u256_to_double(&x[j])
+    rate *= _unit(s, i) / _unit(s, j)
     return rate * (1.0 - u256_to_double(&fee) / 1e10)
+
+
+cdef double crypto_marginal_price(
+    const crypto_state *s, int token_in, int token_out,
+) noexcept nogil:
+    """Tokens out per token in for an infinitesimal swap, fee taken off; 0.0 for an empty pool."""
+    cdef u256 x[3]
+    cdef int k, bad = 0
+    for k in range(s.n_tokens):
+        x[k] = _scaled(s, &s.balance[k], k, &bad)
+    return 0.0 if bad else _price(s, x, token_in, token_out)
 
 
 cdef int crypto_quote(
@@ -247,6 +253,7 @@ cdef int crypto_quote(
     amount_out can be 0: the contract takes such a swap where the caller accepts it.
     """
     cdef crypto_state after
+    cdef u256 x[3]
     cdef int status
     if not exact_in:
         return QUOTE_UNSUPPORTED
@@ -255,14 +262,14 @@ cdef int crypto_quote(
     if u256_is_zero(&s.d):
         return QUOTE_NO_LIQUIDITY
     after = s[0]
-    status = _swap(s, token_in, token_out, amount, &q.amount_out, &after)
+    status = _swap(s, token_in, token_out, amount, &q.amount_out, &after, x)
     if status != QUOTE_OK:
         return status
     q.amount_in = amount[0]
     q.after.balances.balance_in = after.balance[token_in]
     q.after.balances.balance_out = after.balance[token_out]
     q.after.balances.d = after.d
-    q.price_after = crypto_marginal_price(&after, token_in, token_out)
+    q.price_after = _price(&after, x, token_in, token_out)
     return QUOTE_OK
 
 

@@ -337,7 +337,6 @@ cdef int curve_quote(
         if status != QUOTE_OK:
             return status
     q.amount_in = amount[0]
-    q.after.balances.d = s.d
     q.price_after = _price_after(s, &f, x_after, d, token_in, token_out, q)
     return QUOTE_OK
 

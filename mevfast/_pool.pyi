@@ -8,7 +8,10 @@ class Quote(NamedTuple):
     amount_in: int
     amount_out: int
     after: dict[str, Any]
+    price_before: float
     price_after: float
+    @property
+    def price_impact(self) -> float | None: ...
 
 class Refused(NamedTuple):
     reason: str

@@ -119,7 +119,21 @@ _KIND_NUMBERS = {
     "balancer_composable_stable": POOL_BALANCER_COMPOSABLE_STABLE,
 }
 
-Quote = namedtuple("Quote", ("amount_in", "amount_out", "after", "price_after"), module=__name__)
+
+class Quote(namedtuple("Quote", "amount_in amount_out after price_before price_after")):
+    """A swap that the contract would execute: amounts in wei, the state fields that it moves.
+
+    Prices are marginal, of the states before and after: tokens out per token in, fee taken off.
+    """
+
+    __slots__ = ()
+
+    @property
+    def price_impact(self):
+        """The part of the price that the swap takes away; None where there was no price."""
+        return 1.0 - self.price_after / self.price_before if self.price_before > 0.0 else None
+
+
 _new_tuple = tuple.__new__  # a named tuple's own constructor runs Python code
 Refused = namedtuple("Refused", ("reason",), module=__name__)
 
@@ -346,8 +360,7 @@ cdef class Pool:
     def quote(self, token_in, amount, exact="in", sqrt_price_limit_x96=None, token_out=None):
         """Swaps `amount` wei of the input (exact "in") or output ("out") on a copy of the state.
 
-        Returns Quote(amount_in, amount_out, after, price_after), or Refused(reason) where the
-        contract would revert. A concentrated-liquidity pool that runs out, of liquidity or at the
+        Returns a Quote, or Refused(reason) where the contract would revert. A concentrated-liquidity pool that runs out, of liquidity or at the
         limit, fills in part. TypeError or ValueError for other arguments.
         """
         cdef u256 wei, limit
@@ -369,7 +382,8 @@ cdef class Pool:
             return Refused(_REASONS[status])
         return _new_tuple(Quote, (
             u256_to_pyint(&q.amount_in), u256_to_pyint(&q.amount_out),
-            _after_fields(&self.state, i, j, q), q.price_after,
+            _after_fields(&self.state, i, j, q),
+            pool_marginal_price(&self.state, i, j), q.price_after,
         ))
 
     def apply(self, token_in, amount, exact="in", token_out=None):

@@ -92,11 +92,6 @@ def _choose_out(pool: MarketPool, token_in: int, name: str | None) -> int:
     return 1 - token_in
 
 
-def price_impact(price_before: float, price_after: float) -> float | None:
-    """The part of the price that the swap took away; None without a price before."""
-    return 1.0 - price_after / price_before if price_before > 0.0 else None
-
-
 def _units(amount: int, token: Token) -> str:
     with localcontext() as context:
         context.prec = _DIGITS
@@ -117,13 +112,12 @@ class _Question:
     exact_out: bool
 
 
-def _json(question: _Question, answer: Quote | Refused, before: float) -> dict[str, Any]:
+def _json(question: _Question, answer: Quote | Refused) -> dict[str, Any]:
     common = {
         "pool": question.chosen.address,
         "kind": question.chosen.kind,
         "token_in": question.token_in.address,
         "token_out": question.token_out.address,
-        "price_before": before,
     }
     if isinstance(answer, Refused):
         return common | {"refused": answer.reason}
@@ -134,21 +128,22 @@ def _json(question: _Question, answer: Quote | Refused, before: float) -> dict[s
     return common | {
         "amount_in": str(answer.amount_in),
         "amount_out": str(answer.amount_out),
+        "price_before": answer.price_before,
         "price_after": answer.price_after,
-        "price_impact": price_impact(before, answer.price_after),
+        "price_impact": answer.price_impact,
         "after": after,
     }
 
 
-def _text(question: _Question, answer: Quote, before: float) -> str:
+def _text(question: _Question, answer: Quote) -> str:
     chosen, token_in, token_out = question.chosen, question.token_in, question.token_out
-    impact = price_impact(before, answer.price_after)
+    impact = answer.price_impact
     lines = [
         f"pool          {chosen.address}, {chosen.kind}, "
         + "/".join(token.symbol for token in chosen.tokens),
         f"in            {answer.amount_in}  ({_units(answer.amount_in, token_in)})",
         f"out           {answer.amount_out}  ({_units(answer.amount_out, token_out)})",
-        f"price before  {_price(before, token_in, token_out)}",
+        f"price before  {_price(answer.price_before, token_in, token_out)}",
         f"price after   {_price(answer.price_after, token_in, token_out)}",
         "impact        " + ("unknown: no price before" if impact is None else f"{impact:.6%}"),
     ]
@@ -166,12 +161,11 @@ def run(args: argparse.Namespace) -> int:
     i = _find_token(chosen, args.token_in, "--in")
     j = _choose_out(chosen, i, args.token_out)
     question = _Question(chosen, chosen.tokens[i], chosen.tokens[j], amount, args.exact_out)
-    before = chosen.pool.marginal_price(i, j)
     answer = chosen.pool.quote(i, amount, "out" if args.exact_out else "in", token_out=j)
     if args.json:
-        print(json.dumps(_json(question, answer, before)))
+        print(json.dumps(_json(question, answer)))
     elif isinstance(answer, Refused):
         print(f"refused: {answer.reason}: {_WHY.get(answer.reason, 'no quote')}")
     else:
-        print(_text(question, answer, before))
+        print(_text(question, answer))
     return EXIT_REFUSED if isinstance(answer, Refused) else 0

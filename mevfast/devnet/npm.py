@@ -195,6 +195,32 @@ ARTIFACTS: Mapping[str, tuple[str, str]] = {
         _BALANCER + "20230206-weighted-pool-v3/artifact/WeightedPool.json",
     ),
     **{
+        name: ("@balancer-labs/v2-deployments", f"{_BALANCER}{task}.json")
+        for name, task in {
+            "WeightedPool2021Factory": (
+                "deprecated/20210418-weighted-pool/artifact/WeightedPoolFactory"
+            ),
+            "WeightedPool2TokensFactory": (
+                "deprecated/20210418-weighted-pool/artifact/WeightedPool2TokensFactory"
+            ),
+            "WeightedPoolV2Factory": "20220908-weighted-pool-v2/artifact/WeightedPoolFactory",
+            "StablePool2021Factory": "deprecated/20210624-stable-pool/artifact/StablePoolFactory",
+            "StablePhantomPoolFactory": (
+                "deprecated/20211208-stable-phantom-pool/artifact/StablePhantomPoolFactory"
+            ),
+            "StablePoolV2Factory": "20220609-stable-pool-v2/artifact/StablePoolFactory",
+            "ComposableStablePoolV1Factory": (
+                "deprecated/20220906-composable-stable-pool/artifact/ComposableStablePoolFactory"
+            ),
+            "ComposableStablePoolV2Factory": (
+                "20221122-composable-stable-pool-v2/artifact/ComposableStablePoolFactory"
+            ),
+            "ComposableStablePoolFactory": (
+                "20230206-composable-stable-pool-v3/artifact/ComposableStablePoolFactory"
+            ),
+        }.items()
+    },
+    **{
         name: ("@aave/core-v3", f"{_AAVE}protocol/{folder}/{name}.sol/{name}.json")
         for name, folder in {
             "Pool": "pool",

@@ -57,15 +57,24 @@ def read_v1(pool: str, directional: bool = False) -> Read:
 
 def read_integral(pool: str) -> Read:
     """The state of an Integral pool, with the fee that is stored when no plugin overrides it."""
+    return _read_list(pool, ["uint160", "int24", "uint16"])
+
+
+def read_limit_orders(pool: str) -> Read:
+    """The state of a pool of the generation before, which keeps the last tick before its fee."""
+    return _read_list(pool, ["uint160", "int24", "int24", "uint16"])
+
+
+def _read_list(pool: str, types: list[str]) -> Read:
+    """`types` begin globalState: price and tick first, the fee last."""
     state, liquidity, spacing = yield [
         (pool, calldata("globalState()")),
         (pool, calldata("liquidity()")),
         (pool, calldata("tickSpacing()")),
     ]
-    types = ["uint160", "int24", "uint16"]
-    sqrt_price_x96, tick, fee = decoded(types, state, f"globalState of {pool}")
+    sqrt_price_x96, tick, *_, fee = decoded(types, state, f"globalState of {pool}")
     ticks = yield from read_ticks(
-        words(1),  # Integral's bitmap counts single ticks, whatever the spacing
+        words(1),  # these bitmaps count single ticks, whatever the spacing
         1,
         lambda position: (pool, calldata("tickTable(int16)", position)),
         lambda tick: (pool, calldata("ticks(int24)", tick)),

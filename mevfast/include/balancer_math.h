@@ -130,14 +130,16 @@ static inline int balancer_downscale_up(u256 *r, const u256 *amount, const u256 
 
 /* ---- WeightedMath ---- */
 
-/* BAL#304 and BAL#305: no swap of more than 30 % of a balance. */
+/* BAL#304 and BAL#305: no swap of more than 30 % of a balance. Of amount <= balance * 0.3 / 1e18,
+ * cut off, both sides are multiplied: no division. */
 static inline int weighted_within_ratio(const u256 *amount, const u256 *balance)
 {
-    const u256 ratio = {{BALANCER_MAX_RATIO, 0, 0, 0}};
-    u256 limit;
-    if (fixed_mul_down(&limit, balance, &ratio))
+    u256 limit, inflated;
+    if (u256_mul_u64(&limit, balance, BALANCER_MAX_RATIO))
         return QUOTE_OVERFLOW;
-    return u256_lt(&limit, amount) ? QUOTE_NO_LIQUIDITY : QUOTE_OK;
+    if (u256_mul_u64(&inflated, amount, ONE_18) || u256_lt(&limit, &inflated))
+        return QUOTE_NO_LIQUIDITY;
+    return QUOTE_OK;
 }
 
 /* _calcOutGivenIn; can be 0. */

@@ -50,10 +50,39 @@ static const u256 CRYPTO_TENS[25] = {
 static inline u256 crypto_ten(int n) { return CRYPTO_TENS[n / 2]; }
 static inline u256 crypto_wad(void) { return u_lit(CRYPTO_WAD); }
 
+/* x / 1e18, floor: the division made most often, by a constant's reciprocal. */
+static inline u256 crypto_unwad(u256 x)
+{
+    const unsigned shift = 4; /* brings 1e18 to 64 bits */
+    const uint64_t d = CRYPTO_WAD << shift, v = (uint64_t)(~(u128)0 / d);
+    uint64_t rest = x.w[3] >> (64 - shift);
+    for (int i = 3; i > 0; i--) {
+        uint64_t word = x.w[i] << shift | x.w[i - 1] >> (64 - shift);
+        if ((rest | word) != 0)
+            word = u64_divide_step(&rest, word, d, v);
+        x.w[i] = word;
+    }
+    x.w[0] = u64_divide_step(&rest, x.w[0] << shift, d, v);
+    return x;
+}
+
+/* The same of an int256, towards zero. */
+static inline u256 crypto_unwad_signed(u256 x)
+{
+    return s_negative(x) ? w_neg(crypto_unwad(w_neg(x))) : crypto_unwad(x);
+}
+
 /* Whether low <= x <= high. */
 static inline int crypto_within(u256 x, u256 low, u256 high)
 {
     return !u_less(x, low) && !u_less(high, x);
+}
+
+/* Whether low <= x * 1e18 / d <= high, by products. Needs x and d below 2**128, high below 2**120. */
+static inline int crypto_frac_within(u256 x, u256 d, u256 low, u256 high)
+{
+    u256 scaled = w_mul(x, crypto_wad());
+    return !u_less(scaled, w_mul(low, d)) && u_less(scaled, w_mul(w_add(high, u_lit(1)), d));
 }
 
 /* Whether the invariant is one that get_y and get_p accept. */
@@ -63,30 +92,68 @@ static inline int crypto_d_is_safe(u256 d)
     return crypto_within(d, u_lit(CRYPTO_WAD / 10), most);
 }
 
-/* The cube root: Newton's steps from 2**(log2 / 3) * 1.26**(log2 % 3), exactly as many as the
- * contract takes. Stops where a step changes nothing, because then none will. */
-static inline u256 crypto_cbrt(u256 x)
+/* The contract's Newton steps towards cbrt(x), from 2**(log2 / 3) * 1.26**(log2 % 3). */
+static inline u128 crypto_cbrt_steps(u256 x)
 {
-    /* 2**256 / 1e36, and the same times 1e18: below, x * 1e36 or x * 1e18 fits */
-    const u256 big = {{UINT64_C(14562287877669245909), UINT64_C(5208750325433214395), 340, 0}};
-    const u256 bigger = {{UINT64_C(5572127419897479168), UINT64_C(6910287421937809894), UINT64_C(8240973594166534375), 18}};
     static const uint64_t guess[3][2] = {{1, 1}, {1260, 1000}, {1587600, 1000000}};
-    int drop = u_less(x, big) ? 0 : u_less(x, bigger) ? 6 : 12; /* decimals of the root */
-    u256 scaled = w_mul(x, crypto_ten(36 - 3 * drop));
-    int log2 = u256_bit_length(&scaled) - 1;
-    if (log2 < 0)
-        log2 = 0;
+    int log2 = u256_is_zero(&x) ? 0 : u256_bit_length(&x) - 1;
     u128 a = ((u128)1 << log2 / 3) * guess[log2 % 3][0] / guess[log2 % 3][1];
     for (int i = 0; i < CRYPTO_CBRT_STEPS; i++) {
         u256 square, next;
         u128_mul_full(&square, a, a);
-        next = uw_div(scaled, square);
-        u128 step = (2 * a + u256_lo128(&next)) / 3; /* a < 2**87: the quotient fits 128 bits */
-        if (step == a)
-            break;
-        a = step;
+        next = uw_div(x, square);
+        a = (2 * a + u256_lo128(&next)) / 3; /* a < 2**87: the quotient fits 128 bits */
     }
-    u256_from_u128(&x, a);
+    return a;
+}
+
+/* floor(cbrt(x)) for 1e36 <= x. From the exponent's third 4 steps reach 52 bits and one more the
+ * root's 86, but for a unit. */
+static inline u128 crypto_cbrt_floor(u256 x)
+{
+    double value = u256_to_double(&x), near;
+    uint64_t bits;
+    u256 square, cube, next;
+    memcpy(&bits, &value, sizeof bits);
+    bits = bits / 3 + UINT64_C(0x2a9f789300000000); /* 2/3 of the exponent's bias: 4 % off */
+    memcpy(&near, &bits, sizeof near);
+    for (int i = 0; i < 4; i++)
+        near = (2 * near + value / (near * near)) / 3;
+    u128 r = (u128)near;
+    u128_mul_full(&square, r, r);
+    next = uw_div(x, square);
+    r = (2 * r + u256_lo128(&next)) / 3;
+    u128_mul_full(&square, r, r);
+    u256_from_u128(&next, r);
+    if (u256_mul(&cube, &square, &next) || u256_lt(&x, &cube))
+        r--;
+    return r;
+}
+
+/* _cbrt of the contract: 7 Newton steps on x scaled up by 1e36 or less.
+ *
+ * They end on the floor r of the root. Relative errors shrink 0.21, 0.059, 3.2e-3, 1e-5, 1e-10,
+ * 1e-20, 1e-40, so that the sixth value is r or, just below the next cube, r + 1, which the seventh
+ * step corrects; and r stays r where x / r**2 < r + 3. Beyond, just below the next cube, the steps
+ * alternate between r and r + 1 and are taken as they are. */
+static inline u256 crypto_cbrt(u256 x)
+{
+    /* 2**256 / 1e36, and the same times 1e18: below, x * 1e36 or x * 1e18 fits */
+    const u256 big = {{UINT64_C(14562287877669245909), UINT64_C(5208750325433214395), 340, 0}};
+    const u256 bigger = {{UINT64_C(5572127419897479168), UINT64_C(6910287421937809894),
+                          UINT64_C(8240973594166534375), 18}};
+    u256 scaled, square, top;
+    u128 r = 0;
+    if (u256_is_zero(&x))
+        return x;
+    int drop = u_less(x, big) ? 0 : u_less(x, bigger) ? 6 : 12; /* decimals of the root */
+    scaled = w_mul(x, crypto_ten(36 - 3 * drop));
+    r = crypto_cbrt_floor(scaled);
+    u128_mul_full(&square, r, r);
+    u256_from_u128(&top, r + 3);
+    if (u256_mul(&top, &top, &square) == U256_OK && !u256_lt(&scaled, &top))
+        r = crypto_cbrt_steps(scaled);
+    u256_from_u128(&x, r);
     return w_mul(x, crypto_ten(drop));
 }
 
@@ -173,7 +240,7 @@ static inline u256 crypto_fee(const crypto_state *s, const u256 *x, int *bad)
         f = u_div(u_mul(s->fee_gamma, wad, bad), kept, bad);
     }
     kept = u_mul(s->out_fee, u_sub(wad, f, bad), bad);
-    return uw_div(u_add(u_mul(s->mid_fee, f, bad), kept, bad), wad);
+    return crypto_unwad(u_add(u_mul(s->mid_fee, f, bad), kept, bad));
 }
 
 #endif

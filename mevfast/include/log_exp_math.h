@@ -31,42 +31,62 @@ static inline u128 u128_mul_high(u128 x, u128 y)
     return u256_hi128(&product);
 }
 
-/* floor(x * y / d). Needs x * y < 2**(128 + shift). The estimate is at most 3 too low: one unit
- * each for the bits that the shift drops, the reciprocal's own and the product's. */
-static inline u128 u128_mul_div_constant(u128 x, u128 y, const constant_divisor *by)
+/* floor(x / d), *rest the remainder. Needs x < 2**(128 + shift). The estimate is at most 3 too low:
+ * one unit each for the bits that the shift drops, the reciprocal's own and the product's. */
+static inline u128 u256_div_constant(u128 *rest, const u256 *x, const constant_divisor *by)
 {
-    u256 product;
-    u128_mul_full(&product, x, y);
-    u128 lo = u256_lo128(&product), hi = u256_hi128(&product);
+    u128 lo = u256_lo128(x), hi = u256_hi128(x);
     u128 q = u128_mul_high(hi << (128 - by->shift) | lo >> by->shift, by->reciprocal);
-    u128 rest = lo - q * by->d; /* below 4 d: the upper half cannot matter */
-    while (rest >= by->d) {
-        rest -= by->d;
+    lo -= q * by->d; /* below 4 d: the upper half cannot matter */
+    while (lo >= by->d) {
+        lo -= by->d;
         q++;
     }
+    *rest = lo;
     return q;
 }
 
-/* r = x / 1e18, floor; returns the remainder. Moeller and Granlund's step for each limb. */
-static inline uint64_t u256_div_one_18(u256 *r, const u256 *x)
+/* floor(x * y / d). Needs x * y < 2**(128 + shift). */
+static inline u128 u128_mul_div_constant(u128 x, u128 y, const constant_divisor *by)
 {
-    const uint64_t d = ONE_18 << 4, v = UINT64_C(0x2725dd1d243aba0e); /* as u64_reciprocal(d) */
-    u256 q = {{0}};
-    int n = x->w[3] ? 4 : x->w[2] ? 3 : x->w[1] ? 2 : 1;
-    uint64_t rest = x->w[n - 1] >> 60;
-    for (int i = n - 1; i > 0; i--)
-        q.w[i] = u64_divide_step(&rest, x->w[i] << 4 | x->w[i - 1] >> 60, d, v);
-    q.w[0] = u64_divide_step(&rest, x->w[0] << 4, d, v);
-    *r = q;
-    return rest >> 4;
+    u256 product;
+    u128 rest;
+    u128_mul_full(&product, x, y);
+    return u256_div_constant(&rest, &product, by);
 }
 
+static const constant_divisor BY_ONE_18 = {
+    ONE_18, LOG_EXP_U128(0x9392ee8e921d5d07, 0x3aff322e62439fcf), 59};
 static const constant_divisor BY_ONE_20 = {
     LOG_EXP_U128(0x0000000000000005, 0x6bc75e2d63100000),
     LOG_EXP_U128(0xbce5086492111aea, 0x88f4bb1ca6bcf584), 66};
 static const constant_divisor BY_ONE_36 = {
     LOG_EXP_U128(0x00c097ce7bc90715, 0xb34b9f1000000000),
     LOG_EXP_U128(0xaa242499697392d2, 0xdde50bd1d5d0b9e9), 119};
+
+/* r = x / 1e18, floor; returns the remainder. */
+static inline uint64_t u256_div_one_18(u256 *r, const u256 *x)
+{
+    if (x->w[3] == 0 && x->w[2] >> BY_ONE_18.shift == 0) {
+        u128 rest;
+        u256_from_u128(r, u256_div_constant(&rest, x, &BY_ONE_18));
+        return (uint64_t)rest;
+    }
+    const uint64_t d = ONE_18 << 4, v = UINT64_C(0x2725dd1d243aba0e); /* as u64_reciprocal(d) */
+    uint64_t rest = x->w[3] >> 60;
+    u256 q;
+    for (int i = 3; i > 0; i--)
+        q.w[i] = u64_divide_step(&rest, x->w[i] << 4 | x->w[i - 1] >> 60, d, v);
+    q.w[0] = u64_divide_step(&rest, x->w[0] << 4, d, v);
+    *r = q;
+    return rest >> 4;
+}
+
+/* floor(x / 100). Needs x < 2**127: the reciprocal, 2**134 / 100, is rounded up. */
+static inline u128 u128_div_hundred(u128 x)
+{
+    return u128_mul_high(x, LOG_EXP_U128(0xa3d70a3d70a3d70a, 0x3d70a3d70a3d70a4)) >> 6;
+}
 
 /* ---- tables ---- */
 
@@ -214,7 +234,7 @@ static inline u128 log_exp_ln_above_one(const u256 *a)
     series += num / 9;
     num = (uint64_t)log_exp_div_n_one_20((u128)num * z_squared, 1);
     series += num / 11;
-    return (sum + 2 * (u128)series) / 100;
+    return u128_div_hundred(sum + 2 * (u128)series);
 }
 
 /* |ln(a)| with 18 decimals, the sign as of ln_36. Needs 0 < a < 2**255. */
@@ -298,7 +318,7 @@ static inline int log_exp_exp(u256 *r, u128 x, int negative)
         return U256_OVERFLOW;
     x *= 100;
     if (x < LOG_EXP_X(2) + LOG_EXP_X(4) + LOG_EXP_X(7)) /* 41e20 */
-        u256_from_u128(r, log_exp_exp_20(x) / 100);
+        u256_from_u128(r, u128_div_hundred(log_exp_exp_20(x)));
     else if (x >= LOG_EXP_X(0))
         log_exp_exp_wide(r, x - LOG_EXP_X(0), &LOG_EXP_A0);
     else if (x >= LOG_EXP_X(1))

@@ -121,11 +121,88 @@ static inline int stable_get_d(u256 *d, const u256 *xp, const stable_form *f)
     return f->converges ? STABLE_DIVERGED : STABLE_OK;
 }
 
+/* get_y's Newton steps, y = (y**2 + c) / (2 y + b - D) from D on: a stable_status. */
+static inline int stable_newton_y(u256 *y, const u256 *c, const u256 *b, const u256 *d,
+                                  int converges)
+{
+    u256 next = *d, previous, t;
+    int status;
+    for (int step = 0; step < STABLE_MAX_STEPS; step++) {
+        previous = next;
+        if (u256_mul(&next, &previous, &previous) || u256_add(&next, &next, c) ||
+            u256_add(&t, &previous, &previous) || u256_add(&t, &t, b) || u256_sub(&t, &t, d))
+            return STABLE_OVERFLOW;
+        if ((status = u256_div(&next, &next, &t)) != STABLE_OK)
+            return status;
+        if (stable_close(&next, &previous)) {
+            *y = next;
+            return STABLE_OK;
+        }
+    }
+    *y = next;
+    return converges ? STABLE_DIVERGED : STABLE_OK;
+}
+
+/* *h = y (y + beta) - c; 0 where that or y + beta does not fit. */
+static inline int stable_height(i128 *h, u128 y, i128 beta, const u256 *c)
+{
+    u256 product;
+    if ((i128)y + beta < 0)
+        return 0;
+    u128_mul_full(&product, y, (u128)((i128)y + beta));
+    int below = u256_sub(&product, &product, c);
+    *h = (i128)u256_lo128(&product);
+    i128 sign = *h >> 127;
+    return sign == -(i128)below && u256_hi128(&product) == (u128)sign;
+}
+
+/* The y at which stable_newton_y rests, found without its steps; 0 where that is not certain.
+ *
+ * Let beta = b - D, r the root >= 0 of h(y) = y**2 + beta y - c, R = floor(r), g = R + 1 - r and
+ * s = sqrt(beta**2 + 4 c). A step from r + e leads to r + e**2 / (s + 2 e), cut off to an integer:
+ * never below R, from above at most half as far away, so that from D >= R of 124 bits the steps
+ * end within 255, the first being the largest. They rest too early, at R + 1 or above, only if
+ * e (s + e) <= s + 2 e at some e >= 1 + g, which needs g < 1 / s. From R + 1 they go to R and
+ * rest. From R they go up only if (1 - g)**2 / (s - 2 (1 - g)) >= g, which needs g < 1 / (s - 2).
+ * So with s >= 8 and g > 2 / s they rest on R: if h(R) <= 0 and h(R + 1) = g (g + s) >= 3.
+ */
+static inline int stable_rest_of_y(u256 *y, const u256 *c, const u256 *b, const u256 *d)
+{
+    const u128 limit = (u128)1 << 124; /* D**2 + c and all differences then fit */
+    if (!u256_fits_u128(d) || !u256_fits_u128(b) || u256_bit_length(c) > 250 ||
+        u256_lo128(d) >= limit || u256_lo128(b) >= limit)
+        return 0;
+    i128 beta = (i128)u256_lo128(b) - (i128)u256_lo128(d), h;
+    double c_double = u256_to_double(c), beta_double = (double)beta;
+    double s = __builtin_sqrt(beta_double * beta_double + 4.0 * c_double);
+    double root = beta >= 0 ? 2.0 * c_double / (beta_double + s) : 0.5 * (s - beta_double);
+    if (!(s > 16.0 && root < 0x1p124))
+        return 0;
+    u128 at = (u128)root;
+    for (int tries = 0; tries < 4; tries++) {
+        i128 rise = 2 * (i128)at + 1 + beta; /* h(at + 1) - h(at) */
+        if (!stable_height(&h, at, beta, c))
+            return 0;
+        if (h <= 0 && h + rise >= 3) {
+            u256_from_u128(y, at);
+            return at <= u256_lo128(d);
+        }
+        double step = (double)h / (double)(rise - 1);
+        if (!(step > -0x1p62 && step < 0x1p62))
+            return 0;
+        i128 moved = (i128)at - (int64_t)step - (h > 0);
+        if (moved < 0 || moved == (i128)at)
+            return 0;
+        at = (u128)moved;
+    }
+    return 0;
+}
+
 /* *y = get_y(i, j, x, xp) with the D of xp: coin j's new balance once coin i's is x. */
 static inline int stable_get_y(u256 *y, int i, int j, const u256 *x, const u256 *xp, const u256 *d,
                                const stable_form *f)
 {
-    u256 c = *d, b = {{0}}, t, next, previous;
+    u256 c = *d, b = {{0}}, t;
     int status;
     for (int k = 0; k < f->n; k++) {
         const u256 *balance = k == i ? x : &xp[k];
@@ -144,31 +221,17 @@ static inline int stable_get_y(u256 *y, int i, int j, const u256 *x, const u256 
         return status;
     if (u256_add(&b, &b, &t))
         return STABLE_OVERFLOW;
-    next = *d;
-    for (int step = 0; step < STABLE_MAX_STEPS; step++) {
-        previous = next;
-        if (u256_mul(&next, &previous, &previous) || u256_add(&next, &next, &c) ||
-            u256_add(&t, &previous, &previous) || u256_add(&t, &t, &b) || u256_sub(&t, &t, d))
-            return STABLE_OVERFLOW;
-        if ((status = u256_div(&next, &next, &t)) != STABLE_OK)
-            return status;
-        if (stable_close(&next, &previous)) {
-            *y = next;
-            return STABLE_OK;
-        }
-    }
-    *y = next;
-    return f->converges ? STABLE_DIVERGED : STABLE_OK;
+    if (stable_rest_of_y(y, &c, &b, d))
+        return STABLE_OK;
+    return stable_newton_y(y, &c, &b, d, f->converges);
 }
 
-/* Whether stable_get_p certainly passes: no bound comes near, whatever the rounding. x and d are
+/* Whether stable_check_prices certainly passes: no bound comes near, whatever the rounding. x and d are
  * the nearest doubles; ann is A * n. */
 static inline int stable_prices_fit(const double *x, double d, double ann, int n)
 {
     const double limit = 0x1p255;
     double dr = d;
-    if (!(d < 0x1p127) || !(ann * x[0] > 2.0))
-        return 0;
     for (int k = 0; k < n; k++)
         dr /= n;
     for (int k = 0; k < n; k++) {
@@ -185,15 +248,13 @@ static inline int stable_prices_fit(const double *x, double d, double ann, int n
     return 1;
 }
 
-/* Whether StableSwapNG's oracle update survives the state xp: _get_p prices all coins in coin 0,
- * and D is packed into 128 bits. A stable_status. */
+/* Whether StableSwapNG's oracle update survives the state xp: _get_p prices all coins in coin 0. A
+ * stable_status. (It packs D into 128 bits as well; get_D squared it, so it fits.) */
 static inline int stable_check_prices(const u256 *xp, const u256 *d, const stable_form *f)
 {
     u256 dr, xp0_a, total, t;
     uint64_t n_to_n = 1;
     int status;
-    if (!u256_fits_u128(d))
-        return STABLE_OVERFLOW;
     for (int k = 0; k < f->n; k++)
         n_to_n *= f->n;
     stable_div_u64(&dr, d, n_to_n);

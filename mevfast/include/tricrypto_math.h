@@ -28,10 +28,18 @@ static inline void tricrypto_sort(u256 x[3], const u256 unsorted[3])
     }
 }
 
+/* Whether 1e18 * x / d is within [1e16 - slack, 1e20]. Needs an invariant that is safe itself: above
+ * 2**128 x then never is. */
+static inline int tricrypto_is_safe(u256 x, u256 d, uint64_t slack)
+{
+    return u256_fits_u128(&x) &&
+           crypto_frac_within(x, d, u_lit(10000000000000000 - slack), crypto_ten(20));
+}
+
 static inline u256 tricrypto_geometric_mean(const u256 x[3], int *bad)
 {
-    u256 product = uw_div(u_mul(x[0], x[1], bad), crypto_wad());
-    product = uw_div(u_mul(product, x[2], bad), crypto_wad());
+    u256 product = crypto_unwad(u_mul(x[0], x[1], bad));
+    product = crypto_unwad(u_mul(product, x[2], bad));
     return u256_is_zero(&product) ? product : crypto_cbrt(product);
 }
 
@@ -50,10 +58,8 @@ static inline int tricrypto_newton_y(u256 *r, u256 ann, u256 gamma, u256 high, u
         int full = crypto_newton_y_step(&y, k0, u_add(s_i, y, &bad), ann, gamma, d, &bad);
         if (bad || !full || !crypto_y_converged(y, before, limit))
             continue;
-        u256 frac = uw_div(u_mul(y, crypto_wad(), &bad), d);
         *r = y;
-        return !bad && crypto_within(frac, crypto_ten(16), crypto_ten(20)) ? QUOTE_OK
-                                                                           : QUOTE_NO_LIQUIDITY;
+        return tricrypto_is_safe(y, d, 0) ? QUOTE_OK : QUOTE_NO_LIQUIDITY;
     }
     return QUOTE_OVERFLOW;
 }
@@ -68,25 +74,25 @@ static inline tricrypto_cubic tricrypto_coefficients(u256 ann, u256 gamma, u256 
 {
     const u256 e36_27 = {{UINT64_C(5260992717151020525), UINT64_C(2007781800899082), 0, 0}};
     const u256 e36_9 = {{UINT64_C(15782978151453061575), UINT64_C(6023345402697246), 0, 0}};
-    u256 wad = crypto_wad(), a_multiplier = u_lit(CRYPTO_A_MULTIPLIER), t;
-    u256 gamma2 = w_mul(gamma, gamma);
+    u256 gamma2 = w_mul(gamma, gamma), t;
     tricrypto_cubic q;
 
     q.a = e36_27;
-    /* 1e36/9 + 2e18*gamma/27 - D**2/x_j*gamma**2*ANN/27**2/A_MULTIPLIER/x_k */
-    t = s_mul(w_mul(sw_div(w_mul(d, d), x_j), gamma2), ann, bad);
-    t = sw_div(sw_div(sw_div(t, u_lit(27 * 27)), a_multiplier), x_k);
-    q.b = w_add(e36_9, sw_div(w_mul(u_lit(2 * CRYPTO_WAD), gamma), u_lit(27)));
+    /* 1e36/9 + 2e18*gamma/27 - D**2/x_j*gamma**2*ANN/27**2/A_MULTIPLIER/x_k: nothing is negative,
+     * and dividing in turn is dividing by the product */
+    t = s_convert(u_mul(w_mul(uw_div(w_mul(d, d), x_j), gamma2), ann, bad), bad);
+    t = uw_div(t, w_mul(u_lit(27 * 27 * CRYPTO_A_MULTIPLIER), x_k));
+    q.b = w_add(e36_9, uw_div(w_mul(u_lit(2 * CRYPTO_WAD), gamma), u_lit(27)));
     q.b = s_sub(q.b, t, bad);
     /* 1e36/9 + gamma*(gamma + 4e18)/27 + gamma**2*(x_j + x_k - D)/D*ANN/27/A_MULTIPLIER */
     t = sw_div(s_mul(gamma2, w_sub(w_add(x_j, x_k), d), bad), d);
-    t = sw_div(sw_div(w_mul(t, ann), u_lit(27)), a_multiplier);
+    t = sw_div(w_mul(t, ann), u_lit(27 * CRYPTO_A_MULTIPLIER));
     q.c = w_add(gamma, u_lit(4 * CRYPTO_WAD));
-    q.c = w_add(e36_9, sw_div(w_mul(gamma, q.c), u_lit(27)));
+    q.c = w_add(e36_9, uw_div(w_mul(gamma, q.c), u_lit(27)));
     q.c = s_add(q.c, t, bad);
     /* (1e18 + gamma)**2/27 */
-    t = w_add(wad, gamma);
-    q.d = sw_div(s_mul(t, t, bad), u_lit(27));
+    t = w_add(crypto_wad(), gamma);
+    q.d = uw_div(w_mul(t, t), u_lit(27));
     return q;
 }
 
@@ -118,7 +124,7 @@ static inline void tricrypto_scale(tricrypto_cubic *q, int *bad)
 /* a * K0 by Cardano's formula; 0 where the discriminant is not positive and Newton must do. */
 static inline int tricrypto_root(u256 *root, const tricrypto_cubic *q, int *bad)
 {
-    u256 a = q->a, b = q->b, wad = crypto_wad(), t, half;
+    u256 a = q->a, b = q->b, t, half;
     u256 ac3 = s_mul(w_mul(u_lit(3), a), q->c, bad);
     u256 delta0 = s_sub(sw_div(ac3, b), b, bad);
     /* 9*a*c/b - 2*b - 27*a**2/b*d/b */
@@ -139,8 +145,8 @@ static inline int tricrypto_root(u256 *root, const tricrypto_cubic *q, int *bad)
     u256_shr(&half, &t, 1);
     t = crypto_cbrt(half);
     t = s_positive(delta1) ? s_convert(t, bad) : w_neg(s_convert(t, bad));
-    u256 c1 = sw_div(s_mul(b_cbrt, b_cbrt, bad), wad);
-    c1 = sw_div(s_mul(c1, t, bad), wad);
+    u256 c1 = crypto_unwad(s_mul(b_cbrt, b_cbrt, bad));
+    c1 = crypto_unwad_signed(s_mul(c1, t, bad));
     /* (b + b*delta0/C1 - C1)/3 */
     t = s_add(b, s_div(s_mul(b, delta0, bad), c1, bad), bad);
     *root = sw_div(s_sub(t, c1, bad), u_lit(3));
@@ -152,16 +158,12 @@ static inline int tricrypto_get_y(u256 *y, u256 *k0, u256 ann, u256 gamma, const
                                   int i)
 {
     int bad = 0, j = i == 0, k = i == 2 ? 1 : 2;
-    u256 wad = crypto_wad(), root;
+    u256 root;
     if (!crypto_within(ann, u_lit(TRICRYPTO_MIN_A), u_lit(TRICRYPTO_MAX_A)) ||
         !crypto_within(gamma, u_lit(TRICRYPTO_MIN_GAMMA), u_lit(TRICRYPTO_MAX_GAMMA)) ||
         !crypto_d_is_safe(d))
         return QUOTE_OVERFLOW;
-    u256 frac_j = uw_div(u_mul(x[j], wad, &bad), d), frac_k = uw_div(u_mul(x[k], wad, &bad), d);
-    if (bad)
-        return QUOTE_OVERFLOW;
-    if (!crypto_within(frac_j, crypto_ten(16), crypto_ten(20)) ||
-        !crypto_within(frac_k, crypto_ten(16), crypto_ten(20)))
+    if (!tricrypto_is_safe(x[j], d, 0) || !tricrypto_is_safe(x[k], d, 0))
         return QUOTE_NO_LIQUIDITY;
     tricrypto_cubic q = tricrypto_coefficients(ann, gamma, x[j], x[k], d, &bad);
     tricrypto_scale(&q, &bad);
@@ -172,16 +174,14 @@ static inline int tricrypto_get_y(u256 *y, u256 *k0, u256 ann, u256 gamma, const
                    : tricrypto_newton_y(y, ann, gamma, x[j_is_high ? j : k],
                                         x[j_is_high ? k : j], d);
     }
-    /* D*D/27/x_k*D/x_j*root/a */
-    u256 t = s_mul(sw_div(sw_div(s_mul(d, d, &bad), u_lit(27)), x[k]), d, &bad);
-    t = s_mul(sw_div(t, x[j]), root, &bad);
+    /* D*D/27/x_k*D/x_j*root/a; D and x fit 128 bits here */
+    u256 t = s_convert(u_mul(uw_div(w_mul(d, d), w_mul(u_lit(27), x[k])), d, &bad), &bad);
+    t = s_mul(uw_div(t, x[j]), root, &bad);
     *y = s_convert(sw_div(t, q.a), &bad);
-    *k0 = s_convert(sw_div(s_mul(wad, root, &bad), q.a), &bad);
-    u256 frac = uw_div(u_mul(*y, wad, &bad), d);
+    *k0 = s_convert(sw_div(s_mul(crypto_wad(), root, &bad), q.a), &bad);
     if (bad)
         return QUOTE_OVERFLOW;
-    return crypto_within(frac, u_lit(10000000000000000 - 1), crypto_ten(20)) ? QUOTE_OK
-                                                                             : QUOTE_NO_LIQUIDITY;
+    return tricrypto_is_safe(*y, d, 1) ? QUOTE_OK : QUOTE_NO_LIQUIDITY;
 }
 
 /* newton_D's first guess from K0: the cube root of 27 * x0 * x1 * x2 / K0. */
@@ -213,13 +213,13 @@ static inline u256 tricrypto_d_step(u256 d, u256 ann, u256 gamma, const u256 x[3
     mul1 = uw_div(w_mul(w_mul(mul1, g1k0), u_lit(CRYPTO_A_MULTIPLIER)), ann);
     u256 mul2 = uw_div(w_mul(u_lit(6 * CRYPTO_WAD), k0), g1k0);
     /* S + S*mul2/1e18 + mul1*3/K0 - mul2*D/1e18 */
-    u256 slope = w_add(sum, uw_div(w_mul(sum, mul2), wad));
+    u256 slope = w_add(sum, crypto_unwad(w_mul(sum, mul2)));
     slope = w_add(slope, uw_div(w_mul(mul1, three), k0));
-    slope = w_sub(slope, uw_div(w_mul(mul2, d), wad));
+    slope = w_sub(slope, crypto_unwad(w_mul(mul2, d)));
 
     u256 plus = uw_div(u_mul(d, w_add(slope, sum), bad), slope);
     u256 minus = uw_div(u_mul(d, d, bad), slope);
-    t = uw_div(u_mul(d, uw_div(mul1, slope), bad), wad);
+    t = crypto_unwad(u_mul(d, uw_div(mul1, slope), bad));
     if (u_less(k0, wad))
         minus = u_add(minus, uw_div(w_mul(t, w_sub(wad, k0)), k0), bad);
     else
@@ -229,6 +229,23 @@ static inline u256 tricrypto_d_step(u256 d, u256 ann, u256 gamma, const u256 x[3
     t = w_sub(minus, plus);
     u256_shr(&t, &t, 1);
     return t;
+}
+
+/* newton_D's last check: all 1e18 * x / d within [1e16 - 1, 1e20], in wrapping arithmetic. */
+static inline int tricrypto_all_safe(const u256 x[3], u256 d)
+{
+    for (int k = 0; k < 3; k++) {
+        u256 frac;
+        if (u256_fits_u128(&x[0]) && u256_fits_u128(&d)) {
+            if (!tricrypto_is_safe(x[k], d, 1))
+                return 0;
+            continue;
+        }
+        frac = uw_div(w_mul(x[k], crypto_wad()), d);
+        if (!crypto_within(frac, u_lit(10000000000000000 - 1), crypto_ten(20)))
+            return 0;
+    }
+    return 1;
 }
 
 /* newton_D: the invariant of the balances x; k0_prev is get_y's hint, 0 for none. */
@@ -254,13 +271,8 @@ static inline int tricrypto_newton_d(u256 *r, u256 ann, u256 gamma, const u256 u
         u256 moved = w_mul(crypto_distance(d, before), crypto_ten(14));
         if (bad || !u_less(moved, crypto_larger(crypto_ten(16), d)))
             continue;
-        for (int k = 0; k < 3; k++) {
-            u256 frac = uw_div(w_mul(x[k], crypto_wad()), d);
-            if (!crypto_within(frac, u_lit(10000000000000000 - 1), crypto_ten(20)))
-                return QUOTE_NO_LIQUIDITY;
-        }
         *r = d;
-        return QUOTE_OK;
+        return tricrypto_all_safe(x, d) ? QUOTE_OK : QUOTE_NO_LIQUIDITY;
     }
     return QUOTE_OVERFLOW;
 }

@@ -147,7 +147,8 @@ static inline int twocrypto_root(u256 *root, const twocrypto_cubic *q, int *bad)
     if (!s_positive(delta1))
         t = w_neg(t);
     /* b_cbrt**2/10**18*second_cbrt/10**18 */
-    u256 c1 = sw_div(w_mul(sw_div(s_mul(b_cbrt, b_cbrt, bad), wad), t), wad);
+    u256 c1 = crypto_unwad(s_mul(b_cbrt, b_cbrt, bad));
+    c1 = crypto_unwad_signed(w_mul(c1, t));
     /* (10**18*C1 - 10**18*b - 10**18*b/C1*delta0)/(3*a) */
     u256 wad_b = w_mul(wad, b);
     t = s_sub(w_mul(wad, c1), wad_b, bad);
@@ -180,7 +181,7 @@ static inline int twocrypto_get_y(u256 *y, u256 *k0, const twocrypto_params *p, 
         return bad ? QUOTE_OVERFLOW : twocrypto_newton_y(y, p, x_j, d);
     }
     /* D**2/x_j*root/4/10**18 */
-    *y = sw_div(sw_div(w_mul(sw_div(d2, x_j), root), u_lit(4)), crypto_wad());
+    *y = sw_div(w_mul(sw_div(d2, x_j), root), u_lit(4 * CRYPTO_WAD));
     *y = s_convert(*y, &bad);
     *k0 = s_convert(root, &bad);
     u256 frac = uw_div(u_mul(*y, crypto_wad(), &bad), d);
@@ -200,13 +201,13 @@ static inline u256 twocrypto_d_step(u256 d, const twocrypto_params *p, const u25
     u256 mul1 = crypto_mul1(p->ann, p->gamma, d, g1k0, bad);
     u256 mul2 = uw_div(u_mul(four_wad, k0, bad), g1k0);
     /* S + S*mul2/1e18 + mul1*2/K0 - mul2*D/1e18 */
-    u256 slope = u_add(sum, uw_div(u_mul(sum, mul2, bad), wad), bad);
+    u256 slope = u_add(sum, crypto_unwad(u_mul(sum, mul2, bad)), bad);
     slope = u_add(slope, u_div(u_mul(mul1, u_lit(2), bad), k0, bad), bad);
-    slope = u_sub(slope, uw_div(u_mul(mul2, d, bad), wad), bad);
+    slope = u_sub(slope, crypto_unwad(u_mul(mul2, d, bad)), bad);
 
     u256 plus = u_div(u_mul(d, u_add(slope, sum, bad), bad), slope, bad);
     u256 minus = uw_div(u_mul(d, d, bad), slope);
-    t = uw_div(u_mul(d, uw_div(mul1, slope), bad), wad);
+    t = crypto_unwad(u_mul(d, uw_div(mul1, slope), bad));
     if (u_less(k0, wad))
         minus = u_add(minus, uw_div(u_mul(t, w_sub(wad, k0), bad), k0), bad);
     else

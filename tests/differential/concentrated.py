@@ -20,6 +20,7 @@ COMMON = {100: 1, 500: 10, 2500: 50, 3000: 60, 10_000: 200}
 MAX_SPACING = 16_383  # of Uniswap's factory
 _MOST_POSITIONS = 9
 _MOST_STOPS = 3
+_LOWEST = 0.005
 _SLOW_SPACING = 50
 _FAR = 3000
 """Spacings: a swap that runs dry walks word by word to the end of prices, 7000 words where the
@@ -88,6 +89,9 @@ def random_range(rng: Random, tick: int, spacing: int, known: list[int]) -> tupl
 
 class ConcentratedMarket(Market):
     """One pool with its positions; swaps pay by callback."""
+
+    negative_in = False
+    """Which exact amount the contract writes as negative: that side has -2**255, too."""
 
     def __init__(self, evm: Evm, spacing: int, fee_pips: int) -> None:
         self.evm, self.spacing, self.fee_pips = evm, spacing, fee_pips
@@ -163,6 +167,9 @@ class ConcentratedMarket(Market):
         price, tick, liquidity = self.slot()
         zero_for_one, exact_in = rng.random() < 0.5, rng.random() < 0.5
         amount = self._amount(rng, price, liquidity, of_token0=zero_for_one == exact_in)
+        if exact_in == self.negative_in and rng.random() < _LOWEST:
+            amount = 1 << 255
+        limit: int | None
         if self.spacing < _SLOW_SPACING and rng.random() < 0.95:
             way = draws.magnitude(rng, 1, _FAR * self.spacing) * (-1 if zero_for_one else 1)
             limit = sqrt_ratio_at_tick(min(max(tick + way, MIN_TICK), MAX_TICK))

@@ -148,13 +148,6 @@ class Evm:
         except RuntimeError as error:
             raise Reverted(_reason(str(error))) from None
 
-    def logs(self) -> list[tuple[str, list[bytes], bytes]]:
-        """Address, topics and data of what the last call logged."""
-        return [
-            (log.address, [bytes.fromhex(t.removeprefix("0x")) for t in log.topics], log.data[1])
-            for log in self._evm.result.logs
-        ]
-
     # ---- state ----
 
     def poke(self, address: str, slot: int, value: int) -> None:
@@ -168,10 +161,6 @@ class Evm:
     def give_ether(self, address: str, amount: int) -> None:
         """Sets the ether balance of an account."""
         self._evm.set_balance(address, amount)
-
-    def ether(self, address: str) -> int:
-        """The ether balance of an account."""
-        return int(self._evm.get_balance(address))
 
     def at_time(self, timestamp: int) -> None:
         """Sets the timestamp of the calls to come."""

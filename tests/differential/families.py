@@ -9,6 +9,7 @@ from functools import cache
 
 from mevfast.devnet import npm
 from tests.differential.algebra import AlgebraV1, Integral, LimitOrders
+from tests.differential.balancer import BalancerComposableStable, BalancerWeighted
 from tests.differential.campaign import Family
 from tests.differential.pancake_v3 import PancakeV3
 from tests.differential.solidity import aerodrome, props
@@ -26,6 +27,8 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "algebra_integral": Integral,
     "uniswap_v4": UniswapV4,
     "solidly": Solidly,
+    "balancer_weighted": BalancerWeighted,
+    "balancer_composable_stable": BalancerComposableStable,
 }
 
 PACKAGES = (
@@ -41,6 +44,7 @@ PACKAGES = (
     "@uniswap/v4-core",
     "sphere-mezo-solidity-files",
     "@openzeppelin/contracts",
+    "@balancer-labs/v2-deployments",
 )
 
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from random import SystemRandom
 
 from rich.console import Console
@@ -47,7 +48,7 @@ def main(given: list[str] | None = None) -> int:
             start = time.monotonic()
             tally = run(
                 family(name), name, cases=asked.cases, seed=seed, only_pool=asked.pool,
-                step=lambda done, task=task, bar=progress: bar.advance(task, done),
+                step=partial(progress.advance, task),
             )  # fmt: skip
         for mismatch in tally.mismatches:
             out.print(str(mismatch), "", sep="\n", markup=False)

@@ -47,6 +47,7 @@ class V4Pool(ConcentratedMarket):
     """A pool by its key; all state is read from the manager's storage with `extsload`."""
 
     kind = "uniswap_v4"
+    negative_in = True
 
     def __init__(self, evm: Evm, manager: str, payer: str, key: tuple[int, ...]) -> None:
         super().__init__(evm, key[3], key[2])

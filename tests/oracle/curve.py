@@ -101,9 +101,9 @@ def invariant(pool: CurvePool, balances: list[int]) -> int:
     return d
 
 
-def balance_out(pool: CurvePool, balances: list[int], i: int, j: int, x: int, d: int) -> int:
+def balance_out(pool: CurvePool, balances: list[int], i: int, j: int, x: int) -> int:
     """get_y: balance j in 18 decimals once balance i is x."""
-    n = len(balances)
+    n, d = len(balances), invariant(pool, balances)
     one_a = 100 if pool.precise else 1
     ann = pool.amp * n
     others = [x if k == i else balance for k, balance in enumerate(balances) if k != j]
@@ -149,8 +149,7 @@ def exchange(pool: CurvePool, i: int, j: int, dx: int) -> tuple[int, tuple[int, 
     """(what is paid, the balances after it) for dx of coin i sold for coin j."""
     before = xp(pool)
     x = u(before[i] + u(dx * pool.rates[i]) // ONE)
-    d = invariant(pool, before)
-    y = balance_out(pool, before, i, j, x, d)
+    y = balance_out(pool, before, i, j, x)
     dy = u(before[j] - y) if pool.shape == "y_pool" else u(u(before[j] - y) - 1)
     fee = pool.fee
     if pool.shape == "ng":
@@ -167,7 +166,7 @@ def exchange(pool: CurvePool, i: int, j: int, dx: int) -> tuple[int, tuple[int, 
         after[j] = u(after[j] - paid - u(to_admin * ONE) // pool.rates[j])
     if pool.shape == "ng":
         moved = [x if k == i else y if k == j else other for k, other in enumerate(before)]
-        update_oracles(pool, moved, d)
+        update_oracles(pool, moved, invariant(pool, before))
     return paid, tuple(after)
 
 
@@ -180,7 +179,7 @@ def get_dy(pool: CurvePool, i: int, j: int, dx: int) -> int:
     assert pool.shape == "3pool"
     before = xp(pool)
     x = before[i] + dx * pool.rates[i] // ONE
-    y = balance_out(pool, before, i, j, x, invariant(pool, before))
+    y = balance_out(pool, before, i, j, x)
     dy = u(before[j] - y - 1) * ONE // pool.rates[j]
     return dy - pool.fee * dy // FEE_DENOMINATOR
 
@@ -211,7 +210,7 @@ def _root(balances: list[Decimal], d: Decimal, ann: Decimal, j: int, low: Decima
 
 
 def price(pool: CurvePool, i: int, j: int) -> float:
-    """Coins j paid for one coin i by an infinitesimal swap, fee taken off: a difference quotient."""
+    """Coins j for one coin i in an infinitesimal swap, fee taken off: a difference quotient."""
     with localcontext() as context:
         context.prec = 120
         one_a = 100 if pool.precise else 1

@@ -1,5 +1,7 @@
 /* The header functions as one table, for tests that call them through ctypes. */
+#include "solidly_math.h"
 #include "sqrt_price_math.h"
+#include "stableswap_math.h"
 #include "tick_math.h"
 #include "u256.h"
 
@@ -7,7 +9,8 @@ enum op {
     OP_ADD, OP_SUB, OP_ADD_U64, OP_SUB_U64, OP_SHL, OP_SHR, OP_OR, OP_AND, OP_MUL, OP_MUL_U64,
     OP_MUL_FULL, OP_U128_MUL_FULL, OP_DIVMOD, OP_DIV, OP_DIV_UP, OP_MUL_DIV, OP_MUL_DIV_UP, OP_ISQRT,
     OP_CMP, OP_EQ, OP_LT, OP_IS_ZERO, OP_BIT_LENGTH, OP_FITS_U64, OP_FITS_U128, OP_BE, OP_U128,
-    OP_U128_ADD_I128, OP_I128_ADD, OP_NEXT_PRICE_0, OP_NEXT_PRICE_1, OP_AMOUNT_0, OP_AMOUNT_1
+    OP_U128_ADD_I128, OP_I128_ADD, OP_NEXT_PRICE_0, OP_NEXT_PRICE_1, OP_AMOUNT_0, OP_AMOUNT_1,
+    OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD
 };
 
 /* r has two numbers; a status, carry, truth or count is the answer. A flag of -1 makes r and x one. */
@@ -62,6 +65,10 @@ int apply(int op, u256 *r, const u256 *x, const u256 *y, const u256 *d, int flag
     case OP_NEXT_PRICE_1: return get_next_sqrt_price_from_amount1(r, x, u256_lo128(y), d, flag);
     case OP_AMOUNT_0: return get_amount0_delta(r, x, y, u256_lo128(d), flag);
     case OP_AMOUNT_1: get_amount1_delta(r, x, y, u256_lo128(d), flag); return 0;
+    case OP_DIV_WAD: u256_div_wad(r, x); return 0;
+    case OP_MUL_WRAP: return u256_mul_wrap(r, x, y);
+    case OP_MUL_WAD: return u256_mul_wad(r, x, y);
+    case OP_TIMES_WAD: return u256_times_wad(r, x);
     default: return -99;
     }
 }
@@ -77,4 +84,12 @@ int step(u256 r[4], const u256 *price, const u256 *target, const u256 *liquidity
     r[2] = taken.amount_out;
     r[3] = taken.fee_amount;
     return status;
+}
+
+/* r: where get_y's steps rest, by the short way and step by step. 1 where the short way is sure, and
+ * the status of the long one times 2. */
+int stable_y(u256 r[2], const u256 *c, const u256 *b, const u256 *d)
+{
+    int sure = stable_rest_of_y(&r[0], c, b, d);
+    return sure + 2 * stable_newton_y(&r[1], c, b, d, 1);
 }

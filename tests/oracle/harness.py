@@ -45,3 +45,11 @@ def step(
         r, _u256(price), _u256(target), _u256(liquidity), _u256(remaining), fee_pips, exact_in
     )
     return status, tuple(int.from_bytes(r.raw[i : i + 32], "little") for i in range(0, 128, 32))
+
+
+def stable_y(c: int, b: int, d: int) -> tuple[int, int | None, int]:
+    """(status of the steps, where they rest by the short way or None, where they rest)."""
+    r = ctypes.create_string_buffer(64)
+    answer = _library().stable_y(r, _u256(c), _u256(b), _u256(d))
+    short, long = (int.from_bytes(r.raw[i : i + 32], "little") for i in (0, 32))
+    return answer // 2, short if answer % 2 else None, long

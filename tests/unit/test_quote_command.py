@@ -10,7 +10,6 @@ import pytest
 
 from mevfast import cli, market_file
 from mevfast.errors import DataError
-from mevfast.quote_command import price_impact
 
 WETH, USDC, DAI = (f"0x{digit * 40}" for digit in "abc")
 PAIR, RANGE, EMPTY = (f"0x{digit * 40}" for digit in "123")
@@ -185,6 +184,13 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         market_file.load(str(tmp_path / "cut.json"))
 
 
-def test_impact_is_unknown_without_a_price_before() -> None:
-    assert price_impact(0.0, 1.0) is None
-    assert price_impact(4.0, 3.0) == 0.25
+def test_impact_is_unknown_without_a_price_before(
+    market: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = changed("pools", 1, "liquidity", to=0)
+    document["pools"][1]["ticks"] = [[100, 10**18], [200, -(10**18)]]
+    Path(market).write_text(json.dumps(document))
+    assert ask(market, RANGE, "DAI", 10**15) == 0
+    printed = capsys.readouterr().out
+    assert "impact        unknown: no price before" in printed
+    assert "price before  0 USDC per DAI" in printed
