@@ -13,7 +13,7 @@
 /* ---- values, signs ---- */
 
 static inline u256 u_lit(uint64_t x) { return (u256){{x, 0, 0, 0}}; }
-static inline int s_negative(u256 x) { return x.w[3] >> 63; }
+static inline int s_negative(u256 x) { return (int)(x.w[3] >> 63); }
 static inline u256 w_add(u256 x, u256 y) { u256_add(&x, &x, &y); return x; }
 static inline u256 w_sub(u256 x, u256 y) { u256_sub(&x, &x, &y); return x; }
 static inline u256 w_neg(u256 x) { return w_sub(u_lit(0), x); }

@@ -1,5 +1,7 @@
 /* The header functions as one table, for tests that call them through ctypes. */
 #include "solidly_math.h"
+#include "crypto_math.h"
+#include "s256.h"
 #include "sqrt_price_math.h"
 #include "stableswap_math.h"
 #include "tick_math.h"
@@ -93,4 +95,39 @@ int stable_y(u256 r[2], const u256 *c, const u256 *b, const u256 *d)
 {
     int sure = stable_rest_of_y(&r[0], c, b, d);
     return sure + 2 * stable_newton_y(&r[1], c, b, d, 1);
+}
+
+enum wide_op {
+    WIDE_W_MUL, WIDE_W_NEG, WIDE_UW_DIV, WIDE_SW_DIV, WIDE_U_ADD, WIDE_U_SUB, WIDE_U_MUL, WIDE_U_DIV,
+    WIDE_S_ADD, WIDE_S_SUB, WIDE_S_MUL, WIDE_S_DIV, WIDE_S_NEG, WIDE_S_ABS, WIDE_S_CONVERT,
+    WIDE_S_CMP, WIDE_CBRT, WIDE_UNWAD, WIDE_UNWAD_SIGNED
+};
+
+/* s256.h and the roots of crypto_math.h: the result in r, whether the contract would revert. */
+int wide(int op, u256 *r, const u256 *x, const u256 *y)
+{
+    int bad = 0;
+    switch (op) {
+    case WIDE_W_MUL: *r = w_mul(*x, *y); break;
+    case WIDE_W_NEG: *r = w_neg(*x); break;
+    case WIDE_UW_DIV: *r = uw_div(*x, *y); break;
+    case WIDE_SW_DIV: *r = sw_div(*x, *y); break;
+    case WIDE_U_ADD: *r = u_add(*x, *y, &bad); break;
+    case WIDE_U_SUB: *r = u_sub(*x, *y, &bad); break;
+    case WIDE_U_MUL: *r = u_mul(*x, *y, &bad); break;
+    case WIDE_U_DIV: *r = u_div(*x, *y, &bad); break;
+    case WIDE_S_ADD: *r = s_add(*x, *y, &bad); break;
+    case WIDE_S_SUB: *r = s_sub(*x, *y, &bad); break;
+    case WIDE_S_MUL: *r = s_mul(*x, *y, &bad); break;
+    case WIDE_S_DIV: *r = s_div(*x, *y, &bad); break;
+    case WIDE_S_NEG: *r = s_neg(*x, &bad); break;
+    case WIDE_S_ABS: *r = s_abs(*x, &bad); break;
+    case WIDE_S_CONVERT: *r = s_convert(*x, &bad); break;
+    case WIDE_S_CMP: return s_cmp(*x, *y);
+    case WIDE_CBRT: *r = crypto_cbrt(*x); break;
+    case WIDE_UNWAD: *r = crypto_unwad(*x); break;
+    case WIDE_UNWAD_SIGNED: *r = crypto_unwad_signed(*x); break;
+    default: return -99;
+    }
+    return bad;
 }
