@@ -123,13 +123,13 @@ def test_the_example_market_has_every_kind_and_prices_that_fit_its_amounts() -> 
     for chosen in pools:
         i = 0
         j = len(chosen.tokens) - 1
-        amount = 10 ** chosen.tokens[i].decimals // 100
+        amount = 10 ** chosen.tokens[i].decimals
         answer = chosen.pool.quote(i, amount, token_out=j)
         assert isinstance(answer, Quote), chosen.kind
         assert answer.price_impact is not None
-        assert 0 < answer.price_impact < 0.001, chosen.kind
+        assert 0 < answer.price_impact < 0.01, chosen.kind
         rate = answer.amount_out / amount
-        assert answer.price_after < rate * (1 + 1e-6), chosen.kind  # rounding takes a little
+        assert answer.price_after < rate * (1 + 1e-5), chosen.kind  # rounding takes a little
         assert rate < answer.price_before * (1 + 1e-9), chosen.kind
 
 
