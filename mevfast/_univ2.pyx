@@ -25,6 +25,7 @@ from mevfast.u256 cimport (
     u128_cmp,
     u128_fits,
     u128_is_zero,
+    u128_near_double,
     u128_sub,
     u128_to_double,
     u256,
@@ -84,9 +85,7 @@ cdef int v2_quote(
     u256_from_u128(&q.amount_out, taken)
     q.after.v2.reserve0 = reserve_in if zero_for_one else reserve_out
     q.after.v2.reserve1 = reserve_out if zero_for_one else reserve_in
-    q.price_after = (
-        u128_to_double(reserve_out) * (kept * 1e-6) / u128_to_double(reserve_in)
-    )
+    q.price_after = u128_near_double(reserve_out) * (kept * 1e-6) / u128_near_double(reserve_in)
     return QUOTE_OK
 
 

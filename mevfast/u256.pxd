@@ -31,6 +31,7 @@ cdef extern from "u256.h" nogil:
     int u128_cmp(u128 x, u128 y) noexcept
     int u128_add_i128(u128 *r, u128 x, i128 delta) noexcept
     double u128_to_double(u128 x) noexcept
+    double u128_near_double(u128 x) noexcept
     void u128_mul_full(u256 *r, u128 x, u128 y) noexcept
 
     i128 i128_make(int64_t hi, uint64_t lo) noexcept

@@ -14,6 +14,8 @@
 #define U256_UNLIKELY(x) __builtin_expect(!!(x), 0)
 /* For what is too long to be copied into each of its callers. */
 #define U256_NOINLINE __attribute__((noinline, unused))
+/* For what is short for its use, though a compiler would call it. */
+#define U256_INLINE inline __attribute__((always_inline))
 
 /* ---- one word by one or two words ---- */
 
@@ -150,7 +152,8 @@ static inline uint64_t words_divide_once_2(uint64_t *u2, uint64_t *u1, uint64_t 
     c = 0;
     more0 = word_sub(more0, p0, &c);
     more1 = word_sub(more1, p1, &c);
-    if (U256_UNLIKELY(more2 < c)) { /* still below 0 */
+    word_sub(more2, 0, &c);
+    if (U256_UNLIKELY(c)) { /* still below 0 */
         c = 0;
         more0 = word_add(more0, d0, &c);
         more1 = word_add(more1, d1, &c);
@@ -169,35 +172,38 @@ static inline uint64_t words_reciprocal_2(uint64_t d1, uint64_t d0)
     return words_divide_once_2(&u2, &u1, ~UINT64_C(0), d1, d0);
 }
 
-/* x / d, floor, in two words; *left becomes whether there is a remainder. Needs x < d * 2**128. */
-static inline u128 u128_divide(int *left, const u256 *x, u128 d)
+/* x * y / d, floor; *left becomes whether there is a remainder. Needs 0 < d, x <= d and y < 2**127:
+ * then the quotient fits, and no word of it needs a guess of 2**64. */
+static U256_INLINE u128 u128_mul_div(int *left, u128 x, u128 y, u128 d)
 {
-    uint64_t d1 = (uint64_t)(d >> 64), d0 = (uint64_t)d, q1 = 0, q0, u2 = x->w[2], u1 = x->w[1];
+    uint64_t d1 = (uint64_t)(d >> 64), d0 = (uint64_t)d, q1 = 0, q0;
+    u256 n;
     if (d1 == 0) {
-        if (u2 | (u1 >= d0))
-            q1 = u64_divmod_2by1(&u1, u2, u1, d0);
-        q0 = u64_divmod_2by1(&u1, u1, x->w[0], d0);
-        *left = u1 != 0;
+        u128_mul_full(&n, (uint64_t)x, y);
+        if (n.w[2] | (n.w[1] >= d0))
+            q1 = u64_divmod_2by1(&n.w[1], n.w[2], n.w[1], d0);
+        q0 = u64_divmod_2by1(&n.w[1], n.w[1], n.w[0], d0);
+        *left = n.w[1] != 0;
         return u128_make(q1, q0);
     }
     unsigned shift = (unsigned)__builtin_clzll(d1);
-    uint64_t scale = UINT64_C(1) << shift, u0 = word_mul(&q0, x->w[0], scale), above, u3;
-    u1 = word_mul(&above, u1, scale) | q0;
-    u2 = word_mul(&u3, u2, scale) | above;
-    u3 |= x->w[3] << shift;
+    uint64_t scale = UINT64_C(1) << shift, above, x0 = word_mul(&above, (uint64_t)x, scale);
+    x = u128_make((uint64_t)(x >> 64) << shift | above, x0); /* stays at most d */
     d0 = word_mul(&above, d0, scale);
     d1 = d1 << shift | above;
-    if (u3 | (u2 >= d1)) {
-        q1 = words_divide_once_2(&u3, &u2, u1, d1, d0);
-        q0 = U256_UNLIKELY(u3 >= d1)
-                 ? words_divide_step_2(&u3, &u2, u0, d1, d0, words_reciprocal_2(d1, d0))
-                 : words_divide_once_2(&u3, &u2, u0, d1, d0);
-        *left = (u3 | u2) != 0;
-        return u128_make(q1, q0);
+    u128_mul_full(&n, x, y);
+    if (n.w[3] | (n.w[2] >= d1)) {
+        q1 = words_divide_once_2(&n.w[3], &n.w[2], n.w[1], d1, d0);
+        if (U256_UNLIKELY(n.w[3] >= d1))
+            q0 = words_divide_step_2(&n.w[3], &n.w[2], n.w[0], d1, d0, words_reciprocal_2(d1, d0));
+        else
+            q0 = words_divide_once_2(&n.w[3], &n.w[2], n.w[0], d1, d0);
+        *left = (n.w[3] | n.w[2]) != 0;
+    } else {
+        q0 = words_divide_once_2(&n.w[2], &n.w[1], n.w[0], d1, d0);
+        *left = (n.w[2] | n.w[1]) != 0;
     }
-    q0 = words_divide_once_2(&u2, &u1, u0, d1, d0);
-    *left = (u2 | u1) != 0;
-    return q0;
+    return u128_make(q1, q0);
 }
 
 /* ---- one word by three or four words ---- */
@@ -522,6 +528,13 @@ static inline double u128_to_double(u128 x)
 {
     uint64_t hi = (uint64_t)(x >> 64), lo = (uint64_t)x;
     return hi == 0 ? (double)lo : u128_scaled_to_double(hi, lo, 0, 0);
+}
+
+/* x to within 2**-52 of itself, and without a jump: for prices. Needs x < 2**115. */
+static inline double u128_near_double(u128 x)
+{
+    uint64_t low = (uint64_t)x & ((UINT64_C(1) << 52) - 1);
+    return (double)(int64_t)(x >> 52) * 0x1p52 + (double)(int64_t)low;
 }
 
 /* The nearest double, ties to even. */

@@ -52,13 +52,11 @@ static U256_NOINLINE u128 v2_amount_in_wide(u128 amount_out, u128 reserve_in, u1
 /* The largest output that leaves K: in * kept * Ro / (Ri * 1e6 + in * kept), floor. */
 static inline u128 v2_amount_out(u128 amount_in, u128 reserve_in, u128 reserve_out, uint64_t kept)
 {
-    u256 numerator;
     int left;
     if (U256_UNLIKELY(!u128_fits(amount_in | reserve_in, V2_NARROW_BITS)))
         return v2_amount_out_wide(amount_in, reserve_in, reserve_out, kept);
     u128 paid = v2_scale(amount_in, kept);
-    u128_mul_full(&numerator, paid, reserve_out);
-    return u128_divide(&left, &numerator, v2_scale(reserve_in, V2_PIPS) + paid);
+    return u128_mul_div(&left, paid, reserve_out, v2_scale(reserve_in, V2_PIPS) + paid);
 }
 
 /* The smallest input that leaves K: Ri * out * 1e6 / ((Ro - out) * kept), rounded up; one below the
@@ -66,16 +64,12 @@ static inline u128 v2_amount_out(u128 amount_in, u128 reserve_in, u128 reserve_o
  */
 static inline u128 v2_amount_in(u128 amount_out, u128 reserve_in, u128 reserve_out, uint64_t kept)
 {
-    u256 numerator;
     int left;
-    if (U256_UNLIKELY(!u128_fits(reserve_out, V2_NARROW_BITS)))
+    u128 taken = v2_scale(amount_out, V2_PIPS), rest = v2_scale(reserve_out - amount_out, kept);
+    if (U256_UNLIKELY(!u128_fits(reserve_out, V2_NARROW_BITS) || taken > rest))
         return v2_amount_in_wide(amount_out, reserve_in, reserve_out, kept);
-    u128 divisor = v2_scale(reserve_out - amount_out, kept);
-    u128_mul_full(&numerator, v2_scale(amount_out, V2_PIPS), reserve_in);
-    if (U256_UNLIKELY(u256_hi128(&numerator) >= divisor))
-        return 0;
-    u128 quotient = u128_divide(&left, &numerator, divisor);
-    return quotient + (unsigned)left; /* 2**128 becomes 0 */
+    u128 quotient = u128_mul_div(&left, taken, reserve_in, rest);
+    return quotient + (unsigned)left;
 }
 
 #endif
