@@ -77,6 +77,7 @@ cdef extern from "v3_window.h" nogil:
         v3_after at
         u256 remaining
         u256 calculated
+        double root
 
     void v3_way_add(
         v3_way *way, int32_t tick, const u256 *price, u128 liquidity, int token_in,
@@ -321,11 +322,16 @@ cdef int _walk(
 
 # ---- quotes ----
 
-cdef double _price(const v3_after *at, uint32_t fee_pips, int zero_for_one) noexcept nogil:
-    cdef double root
-    if u128_is_zero(at.liquidity) or u256_is_zero(&at.sqrt_price_x96):
+cdef double _price(
+    const u256 *sqrt_price_x96, double root, u128 liquidity, uint32_t fee_pips, int zero_for_one,
+) noexcept nogil:
+    """Tokens out per token in; root is the price as a double, or 0 where it is not at hand."""
+    if u128_is_zero(liquidity):
         return 0.0
-    root = u256_to_double(&at.sqrt_price_x96) * Q96_INVERSE
+    if root == 0.0:
+        root = u256_to_double(sqrt_price_x96) * Q96_INVERSE
+    if root == 0.0:
+        return 0.0
     if not zero_for_one:
         root = 1.0 / root
     return root * root * (<double>(<int32_t>FEE_DENOMINATOR - <int32_t>fee_pips) / FEE_DENOMINATOR)
@@ -333,10 +339,9 @@ cdef double _price(const v3_after *at, uint32_t fee_pips, int zero_for_one) noex
 
 cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil:
     """Tokens out per token in at the current price, fee taken off; 0.0 without liquidity there."""
-    cdef v3_after at
-    at.sqrt_price_x96 = s.sqrt_price_x96
-    at.liquidity = s.liquidity
-    return _price(&at, s.fee_pips[not zero_for_one], zero_for_one)
+    return _price(
+        &s.sqrt_price_x96, 0.0, s.liquidity, s.fee_pips[not zero_for_one], zero_for_one
+    )
 
 
 cdef bint _is_lowest_int256(const v3_state *s, const u256 *amount, int exact_in) noexcept nogil:
@@ -411,6 +416,7 @@ cdef int _swap(
     swap.at.sqrt_price_x96 = s.sqrt_price_x96
     swap.at.liquidity = s.liquidity
     swap.at.tick = s.tick
+    swap.root = 0.0
     swap.remaining = amount[0]
     u256_from_u64(&swap.calculated, 0)
     return _walk(swap, s, &limit, zero_for_one, exact_in)
@@ -433,7 +439,10 @@ cdef int v3_quote(
     q.amount_in = swap.remaining if exact_in else swap.calculated
     q.amount_out = swap.calculated if exact_in else swap.remaining
     q.after.v3 = swap.at
-    q.price_after = _price(&swap.at, s.fee_pips[not zero_for_one], zero_for_one)
+    q.price_after = _price(
+        &swap.at.sqrt_price_x96, swap.root, swap.at.liquidity, s.fee_pips[not zero_for_one],
+        zero_for_one,
+    )
     if s.form == V3_SINGLETON:
         return _check_delta(q)
     if s.form == V3_INTEGRAL and not u256_fits_u128(&q.amount_in):

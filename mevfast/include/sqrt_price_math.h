@@ -20,6 +20,46 @@ static inline void u256_from_u128_x96(u256 *r, u128 x)
     r->w[3] = high >> 32;
 }
 
+/* product = liquidity * price, 288 bits in five words. */
+static inline void mul_price(uint64_t product[5], u128 liquidity, const u256 *price)
+{
+    u256 lower;
+    u128_mul_full(&lower, liquidity, u256_lo128(price));
+    u128 upper = u256_hi128(&lower);
+    product[4] = 0;
+    if (price->w[2] != 0) {
+        u128 low = (u128)(uint64_t)liquidity * price->w[2];
+        u128 high = (u128)(uint64_t)(liquidity >> 64) * price->w[2] + (uint64_t)(low >> 64);
+        product[4] = (uint64_t)(high >> 64);
+        product[4] += (uint64_t)__builtin_add_overflow(upper, high << 64 | (uint64_t)low, &upper);
+    }
+    product[0] = lower.w[0];
+    product[1] = lower.w[1];
+    product[2] = (uint64_t)upper;
+    product[3] = (uint64_t)(upper >> 64);
+}
+
+static U256_NOINLINE int divide_384(u256 *quotient, const uint64_t num[6], const u256 *d)
+{
+    return u256_divide_words(quotient, num, 6, d);
+}
+
+/* r = liquidity * 2**96 * price / d, floor or rounded up; 0, or U256_OVERFLOW. Needs d > 0. */
+static inline int mul_x96_div(u256 *r, u128 liquidity, const u256 *price, const u256 *d,
+                              int round_up)
+{
+    uint64_t product[5], num[6];
+    mul_price(product, liquidity, price);
+    num[0] = 0;
+    num[1] = product[0] << 32;
+    for (int i = 1; i < 5; i++)
+        num[i + 1] = product[i] << 32 | product[i - 1] >> 32;
+    if (u256_fits_u128(d) && u128_make(num[5], num[4]) >= u256_lo128(d))
+        return U256_OVERFLOW;
+    int left = divide_384(r, num, d);
+    return round_up && u256_add_u64(r, r, (uint64_t)left) ? U256_OVERFLOW : U256_OK;
+}
+
 /* floor(amount * (1 - fee)): what of an input is swapped, fee_pips < FEE_DENOMINATOR. Numerator
  * and denominator are shifted until the top bit of the latter, a constant, is set. */
 static inline u128 amount_less_fee(u128 amount, uint32_t fee_pips)
@@ -36,19 +76,31 @@ static inline u128 amount_less_fee(u128 amount, uint32_t fee_pips)
     return u128_make(above, u64_divide_step(&top, (uint64_t)low << shift, whole, reciprocal));
 }
 
+/* amount + fee_on_top(amount): ceil(amount / (1 - fee)), fee_pips < FEE_DENOMINATOR. Needs it to be
+ * below 2**128. */
+static inline u128 amount_with_fee(u128 amount, uint32_t fee_pips)
+{
+    const uint64_t kept = FEE_DENOMINATOR - fee_pips;
+    u128 low = (u128)(uint64_t)amount * FEE_DENOMINATOR;
+    u128 high = (u128)(uint64_t)(amount >> 64) * FEE_DENOMINATOR + (uint64_t)(low >> 64);
+    uint64_t rest = (uint64_t)(high >> 64);
+    if (rest >= kept)
+        return ~(u128)0; /* not below 2**128 */
+    uint64_t upper = u64_divmod_2by1(&rest, rest, (uint64_t)high, kept);
+    uint64_t lower = u64_divmod_2by1(&rest, rest, (uint64_t)low, kept);
+    return u128_make(upper, lower) + (rest != 0);
+}
+
 /* getAmount0Delta: token0 between two prices, 0 < low <= high. The contract divides by one price,
  * then by the other, rounding the same way; one division by their product comes to the same. */
 static inline int get_amount0_delta(u256 *r, const u256 *low, const u256 *high, u128 liquidity,
                                     int round_up)
 {
-    u256 scaled, width, product;
-    u256_from_u128_x96(&scaled, liquidity);
+    u256 width, product;
     u256_sub(&width, high, low);
     if (u256_mul(&product, low, high) == U256_OK)
-        return round_up ? u256_mul_div_up(r, &scaled, &width, &product)
-                        : u256_mul_div(r, &scaled, &width, &product);
-    int status = round_up ? u256_mul_div_up(r, &scaled, &width, high)
-                          : u256_mul_div(r, &scaled, &width, high);
+        return mul_x96_div(r, liquidity, &width, &product, round_up);
+    int status = mul_x96_div(r, liquidity, &width, high, round_up);
     if (status != U256_OK)
         return status;
     return round_up ? u256_div_up(r, r, low) : u256_div(r, r, low);
@@ -58,24 +110,15 @@ static inline int get_amount0_delta(u256 *r, const u256 *low, const u256 *high, 
 static inline void get_amount1_delta(u256 *r, const u256 *low, const u256 *high, u128 liquidity,
                                      int round_up)
 {
-    u256 width, product; /* the product's lower four words; a fifth where width has a third */
+    uint64_t product[5];
+    u256 width;
     u256_sub(&width, high, low);
-    u128_mul_full(&product, liquidity, u256_lo128(&width));
-    u128 upper = u256_hi128(&product), fifth = 0;
-    if (width.w[2] != 0) {
-        u128 first = (u128)(uint64_t)liquidity * width.w[2];
-        u128 second = (u128)(uint64_t)(liquidity >> 64) * width.w[2] + (uint64_t)(first >> 64);
-        fifth = second >> 64;
-        fifth += (unsigned)__builtin_add_overflow(upper, second << 64 | (uint64_t)first, &upper);
-    }
-    const int more = round_up && (product.w[0] | (product.w[1] & UINT32_MAX)) != 0;
-    const uint64_t third = (uint64_t)upper, fourth = (uint64_t)(upper >> 64);
-    r->w[0] = product.w[1] >> 32 | third << 32;
-    r->w[1] = third >> 32 | fourth << 32;
-    r->w[2] = fourth >> 32 | (uint64_t)fifth << 32;
-    r->w[3] = (uint64_t)fifth >> 32;
-    if (more)
-        u256_add_u64(r, r, 1);
+    mul_price(product, liquidity, &width);
+    for (int i = 0; i < 3; i++)
+        r->w[i] = product[i + 1] >> 32 | product[i + 2] << 32;
+    r->w[3] = product[4] >> 32;
+    if (round_up)
+        u256_add_u64(r, r, (product[0] | (product[1] & UINT32_MAX)) != 0);
 }
 
 /* getNextSqrtPriceFromAmount0RoundingUp. Needs liquidity > 0. */
@@ -100,8 +143,8 @@ static inline int get_next_sqrt_price_from_amount0(u256 *r, const u256 *price, u
             return U256_OVERFLOW;
         return u256_div_up(r, &scaled, &denominator);
     }
-    int status = u256_mul_div_up(r, &scaled, price, &denominator);
-    if (status == U256_OK && u256_bit_length(r) > 160)
+    int status = mul_x96_div(r, liquidity, price, &denominator, 1);
+    if (!add && status == U256_OK && u256_bit_length(r) > 160)
         return U256_OVERFLOW;
     return status;
 }

@@ -90,26 +90,39 @@ static inline int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int32_t tick)
  * of the price at most, log and its argument by 2**-52, a tick is 5e-5. */
 #define TICK_DOUBT 1e-3
 #define TICKS_PER_LN_SQRT_PRICE 20000.999983334167 /* 2 / ln(1.0001) */
+#define TICK_OFFSET (MAX_TICK + 2)
 #define Q96_INVERSE 0x1p-96
 
+/* The greatest tick whose price is <= this one, by a logarithm that found `at` ticks: where it is
+ * beside a tick's own price, by comparison with that price. */
+static inline int32_t tick_math_tick_beside(const u256 *sqrt_price_x96, double at)
+{
+    u256 price;
+    int32_t nearest = (int32_t)(at + (at < 0.0 ? -0.5 : 0.5));
+    if (tick_math_get_sqrt_ratio(&price, nearest) != U256_OK)
+        return nearest; /* not in the contract's range of prices */
+    return nearest - u256_lt(sqrt_price_x96, &price);
+}
+
+/* The greatest tick whose price is <= this one, which is in the contract's range; `root` is the
+ * nearest double to it, without the 2**96. */
+static inline int32_t tick_math_tick_of(const u256 *sqrt_price_x96, double root)
+{
+    double at = log(root) * TICKS_PER_LN_SQRT_PRICE;
+    int32_t below = (int32_t)(at + TICK_OFFSET) - TICK_OFFSET; /* rounded down, whatever the sign */
+    double part = at - below;
+    if (__builtin_expect(part < TICK_DOUBT || part > 1.0 - TICK_DOUBT, 0))
+        return tick_math_tick_beside(sqrt_price_x96, at);
+    return below;
+}
+
 /* getTickAtSqrtRatio: the greatest tick whose price is <= this one; 0, or U256_OVERFLOW where the
- * price is outside [MIN_SQRT_RATIO, MAX_SQRT_RATIO) (the contract's "R"). The logarithm settles it
- * but beside a tick's own price, where that price is compared. */
+ * price is outside [MIN_SQRT_RATIO, MAX_SQRT_RATIO) (the contract's "R"). */
 static inline int tick_math_get_tick(int32_t *tick, const u256 *sqrt_price_x96)
 {
     if (!tick_math_price_in_range(sqrt_price_x96))
         return U256_OVERFLOW;
-    double at = log(u256_to_double(sqrt_price_x96) * Q96_INVERSE) * TICKS_PER_LN_SQRT_PRICE;
-    double whole = floor(at), part = at - whole;
-    int32_t found = (int32_t)whole;
-    if (__builtin_expect(part < TICK_DOUBT || part > 1.0 - TICK_DOUBT, 0)) {
-        u256 price;
-        found += part > 0.5;
-        if (tick_math_get_sqrt_ratio(&price, found) != U256_OK)
-            return U256_OVERFLOW; /* not in this range of prices */
-        found -= u256_lt(sqrt_price_x96, &price);
-    }
-    *tick = found;
+    *tick = tick_math_tick_of(sqrt_price_x96, u256_to_double(sqrt_price_x96) * Q96_INVERSE);
     return U256_OK;
 }
 

@@ -18,6 +18,7 @@
 typedef struct {
     v3_after at;
     u256 remaining, calculated;
+    double root; /* the double nearest to the price, without the 2**96; 0 where it is not at hand */
 } v3_swap;
 
 /* Three amounts of this many bits make a sum of 128. */
@@ -173,28 +174,26 @@ static inline void v3_way_stop(v3_after *at, const v3_way *way, uint32_t i, int 
 }
 
 /* The last step, which ends before stop `next`, or on it where an output's rounding takes it there:
- * moves `at`, returns the other amount. The amount is below what the step to the stop comes to, so
+ * moves the swap, returns the other amount. The amount is below what the step to the stop comes to, so
  * there is liquidity and the contract's arithmetic overflows nowhere. */
-static inline u128 v3_last_step(v3_after *at, const v3_way *way, uint32_t next, u128 amount,
+static inline u128 v3_last_step(v3_swap *swap, const v3_way *way, uint32_t next, u128 amount,
                                 int token_in, int exact_in)
 {
+    v3_after *at = &swap->at;
     const int token = exact_in ? token_in : !token_in;
-    u256 usable, price = at->sqrt_price_x96, other = {{0}}, fee = {{0}};
+    u256 usable, price = at->sqrt_price_x96, other = {{0}};
     u256_from_u128(&usable, exact_in ? amount_less_fee(amount, way->fee_pips) : amount);
     get_next_sqrt_price(&price, &at->sqrt_price_x96, at->liquidity, &usable, token, exact_in);
     get_amount_delta(&other, token_in ? &at->sqrt_price_x96 : &price,
                      token_in ? &price : &at->sqrt_price_x96, at->liquidity, !token, !exact_in);
-    if (!exact_in) {
-        fee_on_top(&fee, &other, way->fee_pips);
-        u256_add(&other, &other, &fee);
-    }
     if (!exact_in && u256_eq(&price, &way->sqrt_price_x96[next])) {
         v3_way_stop(at, way, next, token_in);
     } else if (!u256_eq(&price, &at->sqrt_price_x96)) {
-        tick_math_get_tick(&at->tick, &price);
+        swap->root = u256_to_double(&price) * Q96_INVERSE;
+        at->tick = tick_math_tick_of(&price, swap->root);
         at->sqrt_price_x96 = price;
     }
-    return u256_lo128(&other);
+    return exact_in ? u256_lo128(&other) : amount_with_fee(u256_lo128(&other), way->fee_pips);
 }
 
 /* Swaps `amount` as far as the stops of `way` are known. Where something remains, the caller goes
@@ -208,10 +207,12 @@ static inline int v3_way_swap(v3_swap *swap, const v3_way *way, const v3_state *
     const uint32_t next = way->next, n = way->n_stops;
     u128 remaining = u256_lo128(amount), other = 0;
     uint32_t ahead = next;
-    /* beyond 255 bits the contract's product may overflow on the way to a lower price */
-    if (u256_bit_length(amount) + u256_bit_length(&s->sqrt_price_x96) > 255 ||
-        !u256_fits_u128(amount) || remaining == 0)
+    /* Going down, the contract multiplies price and amount, and takes another way where that has
+     * more than 256 bits; here it has no more than 255. */
+    const int most_bits = s->sqrt_price_x96.w[2] == 0 ? 127 : 95;
+    if (!u256_fits_u128(amount) || remaining >> most_bits != 0 || remaining == 0)
         return 0;
+    swap->root = 0.0;
     swap->at.sqrt_price_x96 = s->sqrt_price_x96;
     swap->at.liquidity = s->liquidity;
     swap->at.tick = s->tick;
@@ -226,7 +227,7 @@ static inline int v3_way_swap(v3_swap *swap, const v3_way *way, const v3_state *
         v3_way_stop(&swap->at, way, last, token_in);
     }
     if (remaining != 0 && ahead < n) {
-        other += v3_last_step(&swap->at, way, ahead, remaining, token_in, exact_in);
+        other += v3_last_step(swap, way, ahead, remaining, token_in, exact_in);
         remaining = 0;
     }
     u256_from_u128(&swap->remaining, remaining);

@@ -12,7 +12,7 @@ enum op {
     OP_MUL_FULL, OP_U128_MUL_FULL, OP_DIVMOD, OP_DIV, OP_DIV_UP, OP_MUL_DIV, OP_MUL_DIV_UP, OP_ISQRT,
     OP_CMP, OP_EQ, OP_LT, OP_IS_ZERO, OP_BIT_LENGTH, OP_FITS_U64, OP_FITS_U128, OP_BE, OP_U128,
     OP_U128_ADD_I128, OP_I128_ADD, OP_NEXT_PRICE_0, OP_NEXT_PRICE_1, OP_AMOUNT_0, OP_AMOUNT_1,
-    OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD, OP_SCALE
+    OP_LESS_FEE, OP_WITH_FEE, OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD, OP_SCALE
 };
 
 /* r has two numbers; a status, carry, truth or count is the answer. A flag of -1 makes r and x one. */
@@ -67,6 +67,8 @@ int apply(int op, u256 *r, const u256 *x, const u256 *y, const u256 *d, int flag
     case OP_NEXT_PRICE_1: return get_next_sqrt_price_from_amount1(r, x, u256_lo128(y), d, flag);
     case OP_AMOUNT_0: return get_amount0_delta(r, x, y, u256_lo128(d), flag);
     case OP_AMOUNT_1: get_amount1_delta(r, x, y, u256_lo128(d), flag); return 0;
+    case OP_LESS_FEE: u256_from_u128(r, amount_less_fee(narrow, (uint32_t)flag)); return 0;
+    case OP_WITH_FEE: u256_from_u128(r, amount_with_fee(narrow, (uint32_t)flag)); return 0;
     case OP_DIV_WAD: u256_div_wad(r, x); return 0;
     case OP_MUL_WRAP: return u256_mul_wrap(r, x, y);
     case OP_MUL_WAD: return u256_mul_wad(r, x, y);
