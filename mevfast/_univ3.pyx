@@ -5,6 +5,8 @@ v3_window.h. The arithmetic of one step is sqrt_price_math.h, prices of ticks ar
 not know tokens, tables or other kernels.
 """
 
+import re
+
 from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 
@@ -25,11 +27,13 @@ from mevfast.types cimport (
     QUOTE_OK,
     QUOTE_OVERFLOW,
     QUOTE_PRICE_LIMIT,
+    QUOTE_UNSUPPORTED,
     QUOTE_ZERO_AMOUNT,
     V3_INTEGRAL,
     V3_POOL,
     V3_SINGLETON,
     V3_STOPS_BEHIND,
+    V4_SWAP_HOOKS,
     pool_quote,
     pool_state,
     v3_after,
@@ -102,6 +106,8 @@ from mevfast.errors import DataError
 
 _MAX_TICK_SPACING = 16383  # UniswapV3Factory.enableFeeAmount
 _MAX_V4_TICK_SPACING = 32767  # TickMath of v4-core
+_ALL_HOOKS = (1 << 14) - 1  # Hooks.ALL_HOOK_MASK of v4-core
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _MAX_PROTOCOL_FEE = 1000  # ProtocolFeeLibrary of v4-core, each direction
 
 cdef enum:
@@ -339,6 +345,8 @@ cdef double _price(
 
 cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil:
     """Tokens out per token in at the current price, fee taken off; 0.0 without liquidity there."""
+    if s.hooks & V4_SWAP_HOOKS:
+        return 0.0
     return _price(
         &s.sqrt_price_x96, 0.0, s.liquidity, s.fee_pips[not zero_for_one], zero_for_one
     )
@@ -432,7 +440,10 @@ cdef int v3_quote(
     limit runs out first, the fill is partial: the specified amount in q is below `amount`.
     """
     cdef v3_swap swap
-    cdef int status = _swap(&swap, s, zero_for_one, exact_in, amount, sqrt_price_limit_x96)
+    cdef int status
+    if s.hooks & V4_SWAP_HOOKS:
+        return QUOTE_UNSUPPORTED  # the hook may change anything
+    status = _swap(&swap, s, zero_for_one, exact_in, amount, sqrt_price_limit_x96)
     if status != QUOTE_OK:
         return status
     u256_sub(&swap.remaining, amount, &swap.remaining)
@@ -522,6 +533,17 @@ cdef int _load_fees(v3_state *s, object fields, str where) except -1:
     return 0
 
 
+cdef int _load_hooks(v3_state *s, object fields, str where) except -1:
+    """hooks of Uniswap V4's PoolKey, an address: its last 14 bits are what it may do."""
+    s.hooks = 0
+    if s.form == V3_SINGLETON and "hooks" in fields:
+        value = fields["hooks"]
+        if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+            raise DataError(f"{where}hooks: expected 0x and 40 hex digits, was {value!r:.60}")
+        s.hooks = int(value, 16) & _ALL_HOOKS
+    return 0
+
+
 cdef int _load_spacing(v3_state *s, uint32_t kind, object fields, str where) except -1:
     """tick_spacing, and bitmap_spacing: another one in Algebra V1.9, none where there is no bitmap.
     """
@@ -548,6 +570,7 @@ cdef int v3_load(pool_state *state, object fields, str where) except -1:
     elif state.kind == POOL_UNISWAP_V4:
         s.form = V3_SINGLETON
     _load_fees(s, fields, where)
+    _load_hooks(s, fields, where)
     _load_spacing(s, state.kind, fields, where)
     price = integer_field(fields, "sqrt_price_x96", where, 0, _MAX_SQRT_RATIO - 1)
     u256_from_pyint(&s.sqrt_price_x96, price)
@@ -597,6 +620,8 @@ cdef object v3_fields(const pool_state *state):
         out["fee_pips"] = [s.lp_fee_pips[0], s.lp_fee_pips[1]]
     if s.protocol_fee != 0:
         out["protocol_fee"] = s.protocol_fee
+    if s.hooks != 0:
+        out["hooks"] = f"0x{s.hooks:040x}"
     if s.bitmap_spacing not in (0, s.tick_spacing):
         out["bitmap_spacing"] = s.bitmap_spacing
     return out

@@ -70,6 +70,9 @@ cdef extern from "pool.h" nogil:
         int32_t tick
         v3_way way[2]
 
+    enum:
+        V4_SWAP_HOOKS
+
     enum v3_form:
         V3_POOL
         V3_INTEGRAL
@@ -84,6 +87,7 @@ cdef extern from "pool.h" nogil:
         uint32_t fee_pips[2]
         uint32_t lp_fee_pips[2]
         uint32_t protocol_fee
+        uint32_t hooks
         uint32_t n_ticks
         uint32_t form
         const v3_tick *ticks

@@ -82,6 +82,9 @@ typedef struct {
     v3_way way[2];            /* by token in: 0 down, 1 up */
 } v3_window;
 
+/* What a hook's address permits it in swaps (v4-core Hooks.sol): before, after, and their deltas. */
+enum { V4_SWAP_HOOKS = 1 << 7 | 1 << 6 | 1 << 3 | 1 << 2 };
+
 /* Whose rules on amounts and fees a concentrated-liquidity pool follows. */
 enum v3_form {
     V3_POOL = 0,              /* Uniswap V3, PancakeSwap V3, Algebra V1 */
@@ -100,6 +103,7 @@ typedef struct {
     uint32_t protocol_fee;    /* Uniswap V4, as in slot0: 12 bits of pips for token 0 in, then for 1 */
     uint32_t n_ticks;
     uint32_t form;            /* enum v3_form */
+    uint32_t hooks;           /* Uniswap V4: the hook's permissions; with one of V4_SWAP_HOOKS no quote */
     const v3_tick *ticks;     /* every initialised tick, ascending; borrowed */
     const v3_window *window;  /* of this pool, or NULL; borrowed */
 } v3_state;

@@ -115,6 +115,7 @@ static inline void table_view(const pool_table *t, uint32_t slot, pool_state *st
         state->v3.tick_spacing = from->tick_spacing;
         state->v3.bitmap_spacing = from->tick_spacing;
         state->v3.form = V3_POOL;
+        state->v3.hooks = 0;
         state->v3.fee_pips[0] = state->v3.fee_pips[1] = from->fee_pips;
         state->v3.n_ticks = from->n_ticks;
         state->v3.ticks = t->ticks + from->first_tick;
