@@ -9,10 +9,11 @@ ARGS ?=
 MODE := $(if $(filter 1,$(MEVFAST_SANITIZE)),sanitize,$(if $(filter 1,$(MEVFAST_DEBUG)),debug,release))
 PACKAGES := $(VENV)/.packages
 BUILT := build/.$(MODE)
+PEERS := $(or $(MEVFAST_CACHE),.cache)/bench-venv/.packages
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-debug test-sanitize bench build lint chain bytecode clean
+.PHONY: help demo test fuzz fuzz-wire test-debug test-sanitize bench build lint chain bytecode clean
 .SILENT:
 .DELETE_ON_ERROR:
 
@@ -21,6 +22,8 @@ help:
 	echo "make test        the whole suite; ARGS='-k name -x' go to pytest"
 	echo "make fuzz        kernels against the contracts' bytecode, 100,000 swaps a venue;"
 	echo "                 ARGS='--family uniswap_v3 --cases 1000 --seed 42'"
+	echo "make fuzz-wire   frames and vector files, guided by coverage, under the sanitizers, a minute;"
+	echo "                 ARGS='wire --seconds 600 --seed 2'"
 	echo "make bench       time every stage from frame to signed transaction; ARGS=--json"
 	echo "make build       .venv and the compiled modules; MEVFAST_DEBUG=1 with bounds checks"
 	echo "make lint        ruff, mypy --strict, no Cython hint, no C warning, the layers"
@@ -53,13 +56,23 @@ VECTORS := $(filter-out %/frames.json %/signing.json,$(wildcard tests/vectors/*.
 
 test-sanitize:
 	MEVFAST_SANITIZE=1 $(MAKE) build
-	MEVFAST_SANITIZE=1 MEVFAST_MOST_EXAMPLES=60 tools/sanitized \
-		$(PY) -m pytest --capture=sys $(SANITIZED) $(ARGS) # a finding's report goes past pytest
+	$(MAKE) --jobs 2 --output-sync=target sanitized-unit sanitized-property
 	tools/sanitized $(PY) -m mevfast verify $(VECTORS)
 
-bench: chain
+# Captured by pytest, the report of a finding would be lost. Exit status 5: ARGS chose none of these.
+sanitized-%:
+	MEVFAST_SANITIZE=1 MEVFAST_MOST_EXAMPLES=40 tools/sanitized \
+		$(PY) -m pytest --capture=sys $(filter tests/$*/%,$(SANITIZED)) $(ARGS) || test $$? -eq 5
+
+fuzz-wire:
+	MEVFAST_SANITIZE=1 $(MAKE) build
+	MEVFAST_SANITIZE=1 tools/sanitized $(PY) -m tests.fuzz $(ARGS)
+
+# Standard output is the last command's alone, so that ARGS=--json is one object.
+bench: chain bytecode $(PEERS)
+	$(PY) -m bench.instructions >&2
+	$(PY) -m bench.bench_math $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
-	$(PY) -m bench.instructions
 
 build: $(BUILT)
 
@@ -92,6 +105,14 @@ $(PACKAGES): pyproject.toml constraints.txt tools/packages
 	$(PY) tools/packages | $(PY) -m pip install --quiet --disable-pip-version-check --no-input \
 		--constraint constraints.txt --requirement /dev/stdin
 	touch $@
+
+# What the bench compares with wants older packages than ours. Without them its rows say so.
+$(PEERS): pyproject.toml bench/constraints.txt tools/packages
+	echo "mevfast: installing the bench's peers into $(@D) (once, about a minute)"
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(PY) tools/packages bench | $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-input --constraint bench/constraints.txt --requirement /dev/stdin && touch $@ \
+		|| echo "mevfast: the bench's peers cannot be had; their rows will say so" >&2
 
 # Objects of another mode or of older flags are never reused: the stamp of one mode removes the others.
 $(BUILT): $(PACKAGES) $(SOURCES)

@@ -178,6 +178,42 @@ def _samples() -> list[Callable[[], Sample]]:
              "balances": [6_123_456 * MILLION + 789, 5_876_543 * WAD + 210]},
             12_345 * MILLION + 678,
         ),
+        lambda: Sample(
+            "curve_tricrypto_ng",
+            "curve_tricrypto_ng",
+            {"amp": 1_707_629, "gamma": 11_809_167_828_997, "precisions": [10**12, 10**10, 1],
+             "mid_fee": 3_000_000, "out_fee": 30_000_000, "fee_gamma": 500 * 10**12,
+             "price_scale": [67_123 * WAD + 456_789, 3_456 * WAD + 123_456],
+             "balances": [4_123_456 * MILLION + 789, 6_012_345_678, 1_211 * WAD + 987_654],
+             "d": 12_343_427_904_687_676_011_519_452},
+            12_345 * MILLION + 678,
+        ),
+        lambda: Sample(
+            "curve_twocrypto_ng",
+            "curve_twocrypto_ng",
+            {"amp": 400_000, "gamma": 145 * 10**12, "precisions": [1, 1],
+             "mid_fee": 26_000_000, "out_fee": 45_000_000, "fee_gamma": 230 * 10**12,
+             "price_scale": [3_456 * WAD + 123_456], "version": "v2.0.0",
+             "balances": [1_234_567 * WAD + 789, 349 * WAD + 987_654],
+             "d": 2_440_687_828_688_675_700_881_445},
+            1_234 * WAD + 567,
+        ),
+        lambda: Sample(
+            "balancer_weighted, 20 to 80",
+            "balancer_weighted",
+            {"swap_fee": 10 * 10**15, "weights": [8 * 10**17, 2 * 10**17],
+             "scaling_factors": [WAD, WAD],
+             "balances": [12_345_678 * WAD + 901, 4_321 * WAD + 987_654]},
+            12 * WAD + 345_678, token_in=1, token_out=0,
+        ),
+        lambda: Sample(
+            "balancer_composable_stable",
+            "balancer_composable_stable",
+            {"swap_fee": 10**14, "amp": 200_000, "amp_precision": 1000, "bpt_index": 1,
+             "scaling_factors": [1_154_321_098_765_432_109, WAD, WAD],
+             "balances": [12_345 * WAD + 678, 2_596_148_429_267_413 * WAD, 13_456 * WAD + 789]},
+            123 * WAD + 456_789, token_out=2,
+        ),
     ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from mevfast.types cimport log_event, pool_quote, pool_state, v2_state, v3_tick
+from mevfast.types cimport log_event, pool_quote, pool_state, v2_state, v3_tick, v3_window
 from mevfast.u256 cimport u128, u256
 
 
@@ -43,6 +43,7 @@ cdef extern from "table.h" nogil:
 
     ctypedef struct pool_slot:
         uint32_t sequence
+        uint32_t moved
         slot_body body
 
     ctypedef struct pool_table:
@@ -54,6 +55,9 @@ cdef extern from "table.h" nogil:
         v3_tick *ticks
         uint32_t free_chunk[20]
         uint64_t n_applied[8]
+        v3_window *windows
+        uint32_t *moved
+        uint32_t n_moved
 
     void seq_write_begin(uint32_t *sequence) noexcept
     void seq_write_end(uint32_t *sequence) noexcept
@@ -62,6 +66,13 @@ cdef extern from "table.h" nogil:
     uint32_t table_hash(const uint8_t *address) noexcept
     uint32_t table_find(const pool_table *t, const uint8_t *address) noexcept
     void table_view(const pool_table *t, uint32_t slot, pool_state *state) noexcept
+    void table_view_swaps(pool_table *t, uint32_t slot, pool_state *state) noexcept
+    void table_note_moved(pool_table *t, uint32_t slot) noexcept
+    void v3_window_void(v3_window *w) noexcept
+    void v3_window_move(
+        v3_window *w, const u256 *sqrt_price_x96, u128 liquidity, int32_t tick,
+    ) noexcept
+    bint v3_window_worn(const v3_window *w) noexcept
     void table_publish(pool_table *t, uint32_t slot, const slot_body *body) noexcept
     int table_read(const pool_table *t, uint32_t slot, slot_body *body, v3_tick *ticks,
                    uint32_t cap, unsigned tries) noexcept
@@ -73,6 +84,7 @@ cdef extern from "table.h" nogil:
 
 
 cdef int table_apply(pool_table *t, const log_event *e, uint32_t *slot) noexcept nogil
+cdef void table_refresh(pool_table *t, uint32_t most) noexcept nogil
 cdef int table_flag(pool_table *t, uint32_t slot, uint8_t flags) noexcept nogil
 
 

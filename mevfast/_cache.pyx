@@ -1,6 +1,7 @@
 """The reserve table: the state of every pool, in dense slots guarded by sequence locks.
 
-Owns the slots, the index by address and the arena of V3 ticks. One thread writes (the one that
+Owns the slots, the index by address, the arena of V3 ticks and the windows over them, which are
+the writer's alone and take sizeof(v3_window), 7 KB, a V3 pool. One thread writes (the one that
 feeds frames); any number read through `table_read`, which never blocks the writer and never
 returns a torn slot. Events are applied in place; nothing here talks to a node.
 """
@@ -17,6 +18,8 @@ from mevfast._math cimport (
     u256_from_pyint,
     u256_to_pyint,
 )
+from mevfast._pool cimport pool_quote_exact
+from mevfast._univ3 cimport v3_window_build
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
     EVENT_V2_SWAP,
@@ -27,10 +30,14 @@ from mevfast.types cimport (
     EVENT_V3_SWAP,
     POOL_UNISWAP_V2,
     POOL_UNISWAP_V3,
+    QUOTE_OK,
     WIRE_LOG,
     head_event,
     log_event,
+    pool_quote,
+    pool_state,
     v3_tick,
+    v3_window,
 )
 from mevfast.u256 cimport u128, u128_is_zero, u256
 
@@ -161,7 +168,8 @@ cdef int apply_v3_price(slot_body *body, const log_event *e) noexcept nogil:
     return APPLY_CHANGED
 
 
-cdef int apply_v3_position(pool_table *t, slot_body *body, const log_event *e) noexcept nogil:
+cdef int apply_v3_position(pool_table *t, slot_body *body, const log_event *e,
+                           v3_window *window) noexcept nogil:
     """Mint and Burn: topics owner, tickLower, tickUpper; amount is word 1 of Mint, 0 of Burn."""
     cdef int add = e.kind == EVENT_V3_MINT
     cdef int32_t lower, upper
@@ -173,6 +181,7 @@ cdef int apply_v3_position(pool_table *t, slot_body *body, const log_event *e) n
         return APPLY_MALFORMED
     if u128_is_zero(amount):
         return APPLY_CHANGED  # a poke: collects fees, moves no liquidity
+    v3_window_void(window)
     if lower <= body.v3.tick < upper:
         if liquidity_move(&body.v3.liquidity, amount, add) != 0:
             return APPLY_INCONSISTENT
@@ -210,8 +219,10 @@ cdef int table_apply(pool_table *t, const log_event *e, uint32_t *slot) noexcept
     elif (e.kind == EVENT_V3_SWAP or e.kind == EVENT_V3_INITIALIZE) \
             and body.kind == POOL_UNISWAP_V3:
         result = apply_v3_price(&body, e)
+        table_note_moved(t, found)
     elif (e.kind == EVENT_V3_MINT or e.kind == EVENT_V3_BURN) and body.kind == POOL_UNISWAP_V3:
-        result = apply_v3_position(t, &body, e)
+        result = apply_v3_position(t, &body, e, &t.windows[found])
+        table_note_moved(t, found)
     else:
         result = APPLY_NO_STATE
     if result >= APPLY_INCONSISTENT:
@@ -229,6 +240,25 @@ cdef int table_flag(pool_table *t, uint32_t slot, uint8_t flags) noexcept nogil:
     body.flags |= flags
     table_publish(t, slot, &body)
     return 0
+
+
+cdef void table_refresh(pool_table *t, uint32_t most) noexcept nogil:
+    """Takes the windows of pools that events moved to their prices; builds at most `most` anew.
+
+    For the writer, when there is time: until then a pool without a window is quoted step by step.
+    """
+    cdef pool_state state
+    cdef v3_window *window
+    cdef uint32_t slot
+    while t.n_moved > 0 and most > 0:
+        t.n_moved -= 1
+        slot = t.moved[t.n_moved]
+        t.slots[slot].moved = 0
+        table_view_swaps(t, slot, &state)
+        window = &t.windows[slot]
+        if v3_window_worn(window):
+            v3_window_build(window, &state.v3)
+            most -= 1
 
 
 cdef int parse_log(bytes frame, log_event *e) except -1:
@@ -260,7 +290,11 @@ cdef class Table:
         self.t.slots = <pool_slot *>calloc(capacity, sizeof(pool_slot))
         self.t.index = <uint32_t *>malloc(size * sizeof(uint32_t))
         self.t.ticks = <v3_tick *>calloc(tick_capacity, sizeof(v3_tick))
-        if self.t.slots == NULL or self.t.index == NULL or self.t.ticks == NULL:
+        # So are the windows: only those of V3 pools are ever written.
+        self.t.windows = <v3_window *>calloc(capacity, sizeof(v3_window))
+        self.t.moved = <uint32_t *>malloc(capacity * sizeof(uint32_t))
+        if (self.t.slots == NULL or self.t.index == NULL or self.t.ticks == NULL
+                or self.t.windows == NULL or self.t.moved == NULL):
             raise MemoryError(f"table of {capacity} pools and {tick_capacity} ticks")
         memset(self.t.index, 0xff, size * sizeof(uint32_t))
         memset(self.t.free_chunk, 0xff, sizeof(self.t.free_chunk))
@@ -269,6 +303,8 @@ cdef class Table:
         free(self.t.slots)
         free(self.t.index)
         free(self.t.ticks)
+        free(self.t.windows)
+        free(self.t.moved)
 
     def __len__(self):
         return self.t.n_slots
@@ -298,6 +334,7 @@ cdef class Table:
         cdef uint32_t slot, chunk, i
         cdef slot_body body
         cdef slot_body *held
+        cdef pool_state view
         if len(address) != 20:
             raise DataError(f"pool address: expected 20 bytes, was {len(address)}")
         if kind not in KINDS:
@@ -342,6 +379,9 @@ cdef class Table:
             table_publish(&self.t, slot, &body)
             seq_retire()
             chunk_give(&self.t, chunk, i)
+        if body.kind == POOL_UNISWAP_V3:
+            table_view(&self.t, slot, &view)
+            v3_window_build(&self.t.windows[slot], &view.v3)
         return slot
 
     cdef int _fill_v3(self, uint32_t slot, slot_v3 *s, dict state) except -1:
@@ -429,6 +469,37 @@ cdef class Table:
         if slot >= self.t.n_slots:
             raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
         table_flag(&self.t, slot, <uint8_t>SLOT_QUARANTINED)
+
+    def refresh(self, uint32_t most=0xffffffff):
+        """Renews the windows of V3 pools that events moved: what a Core does after each batch."""
+        table_refresh(&self.t, most)
+
+    def window(self, uint32_t slot):
+        """Of a V3 pool's window: [(stops known, of these behind the price), ...] by token in.
+
+        None are behind where it cannot be used. The writer's own view: for tests.
+        """
+        cdef pool_state state
+        cdef v3_window *window
+        if slot >= self.t.n_slots:
+            raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
+        table_view_swaps(&self.t, slot, &state)
+        window = &self.t.windows[slot]
+        return [(window.way[i].n_stops, window.way[i].next) for i in range(2)]
+
+    def quote(self, uint32_t slot, int token_in, amount, bint exact_in=True):
+        """(amount in, amount out, price after) of a swap, or None. The writer's own view: for tests.
+        """
+        cdef pool_state state
+        cdef pool_quote q
+        cdef u256 wei
+        if slot >= self.t.n_slots:
+            raise IndexError(f"slot {slot}: the table holds {self.t.n_slots}")
+        u256_from_pyint(&wei, amount)
+        table_view_swaps(&self.t, slot, &state)
+        if pool_quote_exact(&state, token_in, 1 - token_in, exact_in, &wei, &q) != QUOTE_OK:
+            return None
+        return u256_to_pyint(&q.amount_in), u256_to_pyint(&q.amount_out), q.price_after
 
     @property
     def ticks_used(self):

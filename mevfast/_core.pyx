@@ -26,6 +26,7 @@ from mevfast._cache cimport (
     TABLE_NO_SLOT,
     table_apply,
     table_find,
+    table_refresh,
 )
 from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._math cimport u256_to_pyint
@@ -47,6 +48,7 @@ from mevfast._cache import KIND_NAMES
 from mevfast._search import FUNDING_NAMES
 
 cdef uint32_t MAX_BUFFERED = 200000
+cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
 
 
 cdef inline int64_t now_ns() noexcept nogil:
@@ -140,6 +142,7 @@ cdef class Core:
             self.act()
         self.batch_start = 0
         self.audit.run()
+        table_refresh(&self.table.t, REFRESHED_WINDOWS)
         self.after()
         self.head_moved = False
 

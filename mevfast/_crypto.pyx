@@ -286,8 +286,7 @@ cdef void crypto_apply_after(
 
 
 cdef int crypto_load(pool_state *state, object fields, str where) except -1:
-    """Fills state.crypto by state.kind from the fields of mevfast-vectors/1; DataError names a wrong
-    one.
+    """Fills state.crypto by state.kind from mevfast-vectors/1; DataError names a wrong field.
 
     Optional, beside the recorded fields: `version` (of twocrypto, default "v2.0.0"), `ramping`
     (future_A_gamma_time lies ahead: default false), `total_supply` and `virtual_price` (default

@@ -41,9 +41,10 @@ cdef int u256_from_pyint(u256 *r, object x) except -1:
     cdef const unsigned char *p
     cdef int i, j
     _require_int(x)
-    if x < 0 or x.bit_length() > 256:
-        raise ValueError(f"expected an integer in [0, 2**256), was {x}")
-    raw = x.to_bytes(32, "little")
+    try:
+        raw = x.to_bytes(32, "little")
+    except OverflowError:
+        raise ValueError(f"expected an integer in [0, 2**256), was {x}") from None
     p = raw
     for i in range(4):
         r.w[i] = 0

@@ -45,6 +45,7 @@ from mevfast._solidly cimport (
 from mevfast._univ2 cimport v2_after_fields, v2_fields, v2_load, v2_marginal_price, v2_quote
 from mevfast._univ3 cimport (
     v3_after_fields,
+    v3_apply_after,
     v3_fields,
     v3_free,
     v3_load,
@@ -235,9 +236,7 @@ cdef void pool_apply_after(
         s.v2.reserve0 = q.after.v2.reserve0
         s.v2.reserve1 = q.after.v2.reserve1
     elif family == FAMILY_V3:
-        s.v3.sqrt_price_x96 = q.after.v3.sqrt_price_x96
-        s.v3.liquidity = q.after.v3.liquidity
-        s.v3.tick = q.after.v3.tick
+        v3_apply_after(&s.v3, q)
     elif family == FAMILY_SOLIDLY:
         solidly_apply_after(&s.solidly, token_in, token_out, q)
     elif family == FAMILY_CURVE:

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from mevfast._cache cimport slot_body, table_view
+from mevfast._cache cimport slot_body, table_view_swaps
 from mevfast._graph cimport (
     DROP_BELOW_MINIMUM,
     DROP_CANDIDATE_LIMIT,
@@ -193,7 +193,7 @@ cdef class Search(Graph):
                          uint8_t *ways) noexcept nogil:
         cdef uint32_t i
         for i in range(c.n_hops):
-            table_view(&self.table.t, c.hop[i].slot, &states[i])
+            table_view_swaps(&self.table.t, c.hop[i].slot, &states[i])
             pools[i] = &states[i]
             ways[i] = c.hop[i].zero_for_one
 
@@ -361,7 +361,7 @@ cdef class Search(Graph):
         cdef sized_cycle sized
         cdef uint32_t i
         for i in range(plan.n_hops):
-            table_view(&self.table.t, plan.hop[i].slot, &states[i])
+            table_view_swaps(&self.table.t, plan.hop[i].slot, &states[i])
             pools[i] = &states[i]
             ways[i] = plan.hop[i].zero_for_one
             sized.amount[i] = plan.hop[i].amount_in
@@ -486,7 +486,7 @@ cdef class Search(Graph):
         cdef double slope
         cdef uint32_t i
         for i in range(plan.n_hops):
-            table_view(&self.table.t, plan.hop[i].slot, &states[i])
+            table_view_swaps(&self.table.t, plan.hop[i].slot, &states[i])
             pools[i] = &states[i]
             ways[i] = plan.hop[i].zero_for_one
         if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts, &slope) != 0:

@@ -1,8 +1,11 @@
 """Concentrated liquidity: the swap loop of Uniswap V3 and V4, PancakeSwap V3 and Algebra.
 
-Owns the walk over ticks and bitmap words; the arithmetic of one step is sqrt_price_math.h, prices
-of ticks are tick_math.h. Must not know tokens, tables or other kernels.
+Owns the walk over ticks and bitmap words, and the window of ready sums that spares most of it:
+v3_window.h. The arithmetic of one step is sqrt_price_math.h, prices of ticks are tick_math.h. Must
+not know tokens, tables or other kernels.
 """
+
+import re
 
 from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -24,15 +27,20 @@ from mevfast.types cimport (
     QUOTE_OK,
     QUOTE_OVERFLOW,
     QUOTE_PRICE_LIMIT,
+    QUOTE_UNSUPPORTED,
     QUOTE_ZERO_AMOUNT,
     V3_INTEGRAL,
     V3_POOL,
     V3_SINGLETON,
+    V3_STOPS_BEHIND,
+    V4_SWAP_HOOKS,
     pool_quote,
     pool_state,
     v3_after,
     v3_state,
     v3_tick,
+    v3_way,
+    v3_window,
 )
 from mevfast.u256 cimport (
     FEE_DENOMINATOR,
@@ -40,6 +48,7 @@ from mevfast.u256 cimport (
     MAX_TICK,
     MIN_SQRT_RATIO,
     MIN_TICK,
+    Q96_INVERSE,
     U256_OK,
     compute_swap_step,
     i128,
@@ -49,15 +58,15 @@ from mevfast.u256 cimport (
     tick_math_get_sqrt_ratio,
     tick_math_get_tick,
     tick_math_price_in_range,
+    u128,
     u128_add_i128,
     u128_is_zero,
     u128_make,
     u256,
     u256_add,
-    u256_add_u64,
     u256_bit_length,
     u256_eq,
-    u256_from_u128,
+    u256_fits_u128,
     u256_from_u64,
     u256_is_zero,
     u256_lt,
@@ -67,6 +76,28 @@ from mevfast.u256 cimport (
     u256_to_double,
 )
 
+cdef extern from "v3_window.h" nogil:
+    ctypedef struct v3_swap:
+        v3_after at
+        u256 remaining
+        u256 calculated
+        double root
+
+    void v3_way_add(
+        v3_way *way, int32_t tick, const u256 *price, u128 liquidity, int token_in,
+    ) noexcept
+    int v3_way_extend(
+        v3_way *way, int32_t tick, const u256 *price, u128 liquidity, int token_in,
+    ) noexcept
+    void v3_window_move(
+        v3_window *w, const u256 *sqrt_price_x96, u128 liquidity, int32_t tick,
+    ) noexcept
+    const v3_way *v3_way_of(const v3_state *s, int token_in) noexcept
+    bint v3_way_swap(
+        v3_swap *swap, const v3_way *way, const v3_state *s, const u256 *amount, int token_in,
+        int exact_in,
+    ) noexcept
+
 from mevfast._fields import integer_field, integers_field, list_field, parse_integer
 from mevfast._math import MAX_SQRT_RATIO as _MAX_SQRT_RATIO
 from mevfast._math import MIN_SQRT_RATIO as _MIN_SQRT_RATIO
@@ -75,6 +106,8 @@ from mevfast.errors import DataError
 
 _MAX_TICK_SPACING = 16383  # UniswapV3Factory.enableFeeAmount
 _MAX_V4_TICK_SPACING = 32767  # TickMath of v4-core
+_ALL_HOOKS = (1 << 14) - 1  # Hooks.ALL_HOOK_MASK of v4-core
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _MAX_PROTOCOL_FEE = 1000  # ProtocolFeeLibrary of v4-core, each direction
 
 cdef enum:
@@ -82,77 +115,125 @@ cdef enum:
     WORD_MASK = 255
 
 
+# ---- stops: initialised ticks, and the ends of bitmap words in the direction of the swap ----
+
 cdef struct tick_cursor:
     const v3_tick *ticks
     int32_t n
-    int32_t next     # index of the next initialised tick on the way; -1 or n when there is none
+    int32_t below    # index of the highest initialised tick that is not above the price's; or -1
     int32_t spacing  # bitmap_spacing
+    int32_t word_end # place of the last tick that a word shows: its lowest going down
 
 
-cdef double _price(const v3_after *at, uint32_t fee_pips, int zero_for_one) noexcept nogil:
-    cdef double root
-    if u128_is_zero(at.liquidity) or u256_is_zero(&at.sqrt_price_x96):
-        return 0.0
-    root = u256_to_double(&at.sqrt_price_x96) / 79228162514264337593543950336.0
-    if not zero_for_one:
-        root = 1.0 / root
-    return root * root * (<double>(<int32_t>FEE_DENOMINATOR - <int32_t>fee_pips) / FEE_DENOMINATOR)
-
-
-cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil:
-    """Tokens out per token in at the current price, fee taken off; 0.0 without liquidity there."""
-    cdef v3_after at
-    at.sqrt_price_x96 = s.sqrt_price_x96
-    at.liquidity = s.liquidity
-    return _price(&at, s.fee_pips[not zero_for_one], zero_for_one)
-
-
-cdef int32_t _word_end(int32_t tick, int32_t spacing, int zero_for_one) noexcept nogil:
-    """The last tick that one bitmap word shows: its lowest going down, its highest going up."""
-    cdef int32_t compressed = tick_math_compress(tick, spacing)
-    if zero_for_one:
-        return (compressed & ~WORD_MASK) * spacing
-    return ((compressed + 1) | WORD_MASK) * spacing
-
-
-cdef void _seek(tick_cursor *c, const v3_state *s, int zero_for_one) noexcept nogil:
-    """Sets c.next: the highest tick <= s.tick going down, the lowest > s.tick going up."""
+cdef void _seek(
+    tick_cursor *c, const v3_state *s, int32_t tick, int zero_for_one,
+) noexcept nogil:
+    """Sets the cursor to a tick."""
     cdef int32_t low = 0, high = <int32_t>s.n_ticks, middle
     while low < high:
         middle = (low + high) >> 1
-        if s.ticks[middle].tick <= s.tick:
+        if s.ticks[middle].tick <= tick:
             low = middle + 1
         else:
             high = middle
     c.ticks = s.ticks
     c.n = <int32_t>s.n_ticks
+    c.below = low - 1
     c.spacing = s.bitmap_spacing
-    c.next = low - 1 if zero_for_one else low
+    c.word_end = 0 if zero_for_one else WORD_MASK
 
 
-cdef bint _next_tick(
-    int32_t *tick_next, const tick_cursor *c, int32_t tick, int zero_for_one,
-) noexcept nogil:
-    """nextInitializedTickWithinOneWord, clamped to the tick range; whether it is initialised.
+cdef bint _next_stop(int32_t *stop, const tick_cursor *c, int32_t tick, int down) noexcept nogil:
+    """The highest stop that is not above `tick`, or the lowest above it; whether it is initialised.
 
-    Where ticks are a linked list, its next entry: the ends of the range are always in it.
+    What nextInitializedTickWithinOneWord finds, and where ticks are a linked list, its next entry.
+    The ends of the tick range are the last stops.
     """
-    cdef int32_t end
-    cdef bint initialised = 0 <= c.next < c.n
-    if initialised:
-        tick_next[0] = c.ticks[c.next].tick
-        if c.spacing == 0:
+    cdef int32_t index = c.below if down else c.below + 1
+    cdef int32_t end = MIN_TICK if down else MAX_TICK
+    cdef int32_t words
+    if c.spacing != 0:
+        words = (tick_math_compress(tick, c.spacing) - c.word_end) >> WORD_BITS
+        if down:
+            end = max(end, ((words << WORD_BITS) + c.word_end) * c.spacing)
+        else:
+            end = min(end, (((words + 1) << WORD_BITS) + c.word_end) * c.spacing)
+    if 0 <= index < c.n:
+        stop[0] = c.ticks[index].tick
+        if stop[0] >= end if down else stop[0] <= end:
             return True
-    if c.spacing == 0:
-        end = MIN_TICK if zero_for_one else MAX_TICK
-    else:
-        end = _word_end(tick, c.spacing, zero_for_one)
-    if initialised:
-        initialised = tick_next[0] >= end if zero_for_one else tick_next[0] <= end
-    if not initialised:
-        tick_next[0] = max(end, <int32_t>MIN_TICK) if zero_for_one else min(end, <int32_t>MAX_TICK)
-    return initialised
+    stop[0] = end
+    return False
 
+
+cdef int _cross(u128 *liquidity, tick_cursor *c, int down) noexcept nogil:
+    """Adds or takes the liquidity of the next initialised tick, and moves the cursor past it."""
+    cdef i128 net = c.ticks[c.below if down else c.below + 1].liquidity_net
+    c.below += -1 if down else 1
+    return u128_add_i128(liquidity, liquidity[0], i128_neg(net) if down else net)
+
+
+# ---- the window: ready sums around the price ----
+
+cdef void _start_way(
+    v3_way *way, const v3_state *s, tick_cursor *c, int zero_for_one,
+) noexcept nogil:
+    """The stops behind the price, the farthest first, where they are known and their sums small."""
+    cdef int32_t ticks[V3_STOPS_BEHIND]
+    cdef u128 beyond[V3_STOPS_BEHIND]
+    cdef u128 liquidity = s.liquidity
+    cdef int32_t tick = s.tick
+    cdef int n = 0
+    cdef bint initialised
+    cdef u256 price
+    while n < V3_STOPS_BEHIND and MIN_TICK < tick < MAX_TICK:
+        initialised = _next_stop(&ticks[n], c, tick, not zero_for_one)
+        beyond[n] = liquidity
+        tick = ticks[n] if zero_for_one else ticks[n] - 1
+        n += 1
+        if initialised and _cross(&liquidity, c, not zero_for_one) != U256_OK:
+            break
+    while n > 0:
+        n -= 1
+        if tick_math_get_sqrt_ratio(&price, ticks[n]) != U256_OK:
+            return
+        v3_way_add(way, ticks[n], &price, beyond[n], not zero_for_one)
+
+
+cdef void _build_way(v3_way *way, const v3_state *s, int zero_for_one) noexcept nogil:
+    cdef tick_cursor c
+    cdef u128 liquidity = s.liquidity
+    cdef u256 price
+    cdef int32_t tick = s.tick, stop
+    cdef bint initialised
+    way.n_stops = way.next = 0
+    way.fee_pips = s.fee_pips[not zero_for_one]
+    if not tick_math_price_in_range(&s.sqrt_price_x96) or way.fee_pips >= FEE_DENOMINATOR:
+        return
+    _seek(&c, s, tick, zero_for_one)
+    _start_way(way, s, &c, zero_for_one)
+    _seek(&c, s, tick, zero_for_one)
+    while True:
+        initialised = _next_stop(&stop, &c, tick, zero_for_one)
+        if not MIN_TICK < stop < MAX_TICK:
+            return
+        if initialised and _cross(&liquidity, &c, zero_for_one) != U256_OK:
+            return
+        if tick_math_get_sqrt_ratio(&price, stop) != U256_OK:
+            return
+        if v3_way_extend(way, stop, &price, liquidity, not zero_for_one) != U256_OK:
+            return
+        tick = stop - 1 if zero_for_one else stop
+
+
+cdef void v3_window_build(v3_window *w, const v3_state *s) noexcept nogil:
+    """Fills the window of a state: up to V3_STOPS in each direction, no memory beside it."""
+    _build_way(&w.way[0], s, True)
+    _build_way(&w.way[1], s, False)
+    v3_window_move(w, &s.sqrt_price_x96, s.liquidity, s.tick)
+
+
+# ---- the walk ----
 
 cdef void _skip_empty_words(
     v3_after *at, const tick_cursor *c, int32_t limit_tick, int zero_for_one,
@@ -162,61 +243,23 @@ cdef void _skip_empty_words(
     Steps without liquidity move no amount, so nothing is rounded on the way.
     """
     cdef int32_t goal = limit_tick, goal_word, end
-    if 0 <= c.next < c.n:
-        if zero_for_one:
-            goal = max(goal, c.ticks[c.next].tick)
-        else:
-            goal = min(goal, c.ticks[c.next].tick)
-    goal_word = tick_math_compress(goal, c.spacing) >> WORD_BITS
     if zero_for_one:
+        if c.below >= 0:
+            goal = max(goal, c.ticks[c.below].tick)
+        goal_word = tick_math_compress(goal, c.spacing) >> WORD_BITS
         if goal_word >= tick_math_compress(at.tick, c.spacing) >> WORD_BITS:
             return
         end = ((goal_word + 1) << WORD_BITS) * c.spacing
         at.tick = end - 1
     else:
+        if c.below + 1 < c.n:
+            goal = min(goal, c.ticks[c.below + 1].tick)
+        goal_word = tick_math_compress(goal, c.spacing) >> WORD_BITS
         if goal_word <= (tick_math_compress(at.tick, c.spacing) + 1) >> WORD_BITS:
             return
         end = ((goal_word << WORD_BITS) - 1) * c.spacing
         at.tick = end
     tick_math_get_sqrt_ratio(&at.sqrt_price_x96, end)
-
-
-cdef bint _is_lowest_int256(const v3_state *s, const u256 *amount, int exact_in) noexcept nogil:
-    """Whether the contract takes amount for -2**255: the side that int256 writes as negative."""
-    cdef bint negative = exact_in if s.form == V3_SINGLETON else not exact_in
-    cdef u256 magnitude
-    u256_from_u64(&magnitude, 1)
-    u256_shl(&magnitude, &magnitude, 255)
-    return negative and s.form != V3_INTEGRAL and u256_eq(amount, &magnitude)
-
-
-cdef int _check(
-    const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
-    const u256 *asked_limit, u256 *limit,
-) noexcept nogil:
-    """The contract's requirements before the first step; *limit = asked or the furthest price."""
-    cdef u256 lowest
-    if u256_is_zero(amount):
-        return QUOTE_ZERO_AMOUNT
-    if u256_bit_length(amount) > 255 and not _is_lowest_int256(s, amount, exact_in):
-        return QUOTE_OVERFLOW
-    if not tick_math_price_in_range(&s.sqrt_price_x96) or s.tick_spacing <= 0:
-        return QUOTE_NO_LIQUIDITY  # never initialised
-    if s.fee_pips[not zero_for_one] >= FEE_DENOMINATOR and not exact_in:
-        return QUOTE_NO_OUTPUT
-    u256_from_u64(&lowest, MIN_SQRT_RATIO)
-    if asked_limit != NULL:
-        limit[0] = asked_limit[0]
-    elif zero_for_one:
-        u256_add_u64(limit, &lowest, 1)
-    else:
-        u256_sub_u64(limit, &MAX_SQRT_RATIO, 1)
-    if zero_for_one:
-        if not (u256_lt(limit, &s.sqrt_price_x96) and u256_lt(&lowest, limit)):
-            return QUOTE_PRICE_LIMIT
-    elif not (u256_lt(&s.sqrt_price_x96, limit) and u256_lt(limit, &MAX_SQRT_RATIO)):
-        return QUOTE_PRICE_LIMIT
-    return QUOTE_OK
 
 
 cdef int _account(
@@ -231,50 +274,121 @@ cdef int _account(
     return QUOTE_OVERFLOW if u256_bit_length(calculated) > 255 else QUOTE_OK
 
 
-cdef int _cross(v3_after *at, tick_cursor *c, int zero_for_one) noexcept nogil:
-    """Adds or takes the liquidity that starts or ends at the cursor's tick, and moves on."""
-    cdef i128 net = c.ticks[c.next].liquidity_net
-    if u128_add_i128(&at.liquidity, at.liquidity, i128_neg(net) if zero_for_one else net):
-        return QUOTE_OVERFLOW
-    c.next += -1 if zero_for_one else 1
-    return QUOTE_OK
-
-
 cdef int _step(
-    v3_after *at, tick_cursor *c, const u256 *limit, u256 *remaining, u256 *calculated,
-    uint32_t fee_pips, int zero_for_one, int exact_in,
+    v3_swap *swap, tick_cursor *c, const u256 *limit, uint32_t fee_pips, int zero_for_one,
+    int exact_in,
 ) noexcept nogil:
-    """One turn of the contract's loop: to the next tick or word end, the limit, or the amount."""
+    """One turn of the contract's loop: to the next stop, the limit, or where the amount ends."""
+    cdef v3_after *at = &swap.at
     cdef swap_step step
-    cdef u256 next_price, liquidity
+    cdef u256 next_price
     cdef const u256 *target
-    cdef int32_t tick_next, limit_tick
+    cdef int32_t stop, limit_tick
     cdef int status
     cdef bint initialised
-    if c.spacing != 0 and u128_is_zero(at.liquidity) and tick_math_get_tick(&limit_tick, limit) == U256_OK:
+    if c.spacing != 0 and u128_is_zero(at.liquidity) \
+            and tick_math_get_tick(&limit_tick, limit) == U256_OK:
         _skip_empty_words(at, c, limit_tick, zero_for_one)
-    initialised = _next_tick(&tick_next, c, at.tick, zero_for_one)
-    if tick_math_get_sqrt_ratio(&next_price, tick_next) != U256_OK:
+    initialised = _next_stop(&stop, c, at.tick, zero_for_one)
+    if tick_math_get_sqrt_ratio(&next_price, stop) != U256_OK:
         return QUOTE_OVERFLOW
     target = &next_price
     if u256_lt(&next_price, limit) if zero_for_one else u256_lt(limit, &next_price):
         target = limit
-    u256_from_u128(&liquidity, at.liquidity)
     if compute_swap_step(
-        &step, &at.sqrt_price_x96, target, &liquidity, remaining, fee_pips, exact_in
+        &step, &at.sqrt_price_x96, target, at.liquidity, &swap.remaining, fee_pips, exact_in
     ) != U256_OK:
         return QUOTE_OVERFLOW
-    status = _account(remaining, calculated, &step, exact_in)
+    status = _account(&swap.remaining, &swap.calculated, &step, exact_in)
     if status != QUOTE_OK:
         return status
     if u256_eq(&step.price, &next_price):
-        if initialised:
-            status = _cross(at, c, zero_for_one)
-        at.tick = tick_next - 1 if zero_for_one else tick_next
+        if initialised and _cross(&at.liquidity, c, zero_for_one) != U256_OK:
+            return QUOTE_OVERFLOW
+        at.tick = stop - 1 if zero_for_one else stop
     elif not u256_eq(&step.price, &at.sqrt_price_x96):
         tick_math_get_tick(&at.tick, &step.price)
     at.sqrt_price_x96 = step.price
-    return status
+    return QUOTE_OK
+
+
+cdef int _walk(
+    v3_swap *swap, const v3_state *s, const u256 *limit, int zero_for_one, int exact_in,
+) noexcept nogil:
+    """The contract's loop, from where the swap is to its end."""
+    cdef tick_cursor c
+    cdef int status
+    _seek(&c, s, swap.at.tick, zero_for_one)
+    while not u256_is_zero(&swap.remaining) and not u256_eq(&swap.at.sqrt_price_x96, limit):
+        status = _step(swap, &c, limit, s.fee_pips[not zero_for_one], zero_for_one, exact_in)
+        if status != QUOTE_OK:
+            return status
+    return QUOTE_OK
+
+
+# ---- quotes ----
+
+cdef double _price(
+    const u256 *sqrt_price_x96, double root, u128 liquidity, uint32_t fee_pips, int zero_for_one,
+) noexcept nogil:
+    """Tokens out per token in; root is the price as a double, or 0 where it is not at hand."""
+    if u128_is_zero(liquidity):
+        return 0.0
+    if root == 0.0:
+        root = u256_to_double(sqrt_price_x96) * Q96_INVERSE
+    if root == 0.0:
+        return 0.0
+    if not zero_for_one:
+        root = 1.0 / root
+    return root * root * (<double>(<int32_t>FEE_DENOMINATOR - <int32_t>fee_pips) / FEE_DENOMINATOR)
+
+
+cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil:
+    """Tokens out per token in at the current price, fee taken off; 0.0 without liquidity there."""
+    if s.hooks & V4_SWAP_HOOKS:
+        return 0.0
+    return _price(
+        &s.sqrt_price_x96, 0.0, s.liquidity, s.fee_pips[not zero_for_one], zero_for_one
+    )
+
+
+cdef bint _is_lowest_int256(const v3_state *s, const u256 *amount, int exact_in) noexcept nogil:
+    """Whether the contract takes amount for -2**255: the side that int256 writes as negative."""
+    cdef bint negative = exact_in if s.form == V3_SINGLETON else not exact_in
+    cdef u256 magnitude
+    u256_from_u64(&magnitude, 1)
+    u256_shl(&magnitude, &magnitude, 255)
+    return negative and s.form != V3_INTEGRAL and u256_eq(amount, &magnitude)
+
+
+cdef void _furthest(u256 *limit, int zero_for_one) noexcept nogil:
+    """The furthest limit that the contract takes."""
+    if zero_for_one:
+        u256_from_u64(limit, MIN_SQRT_RATIO + 1)
+    else:
+        u256_sub_u64(limit, &MAX_SQRT_RATIO, 1)
+
+
+cdef int _check(
+    const v3_state *s, int zero_for_one, int exact_in, const u256 *amount, const u256 *limit,
+) noexcept nogil:
+    """The contract's requirements before the first step."""
+    cdef u256 lowest
+    if u256_is_zero(amount):
+        return QUOTE_ZERO_AMOUNT
+    if u256_bit_length(amount) > 255 and not _is_lowest_int256(s, amount, exact_in):
+        return QUOTE_OVERFLOW
+    if not tick_math_price_in_range(&s.sqrt_price_x96) or s.tick_spacing <= 0:
+        return QUOTE_NO_LIQUIDITY  # never initialised
+    if s.fee_pips[not zero_for_one] >= FEE_DENOMINATOR and not exact_in:
+        return QUOTE_NO_OUTPUT
+    u256_from_u64(&lowest, MIN_SQRT_RATIO)
+    if zero_for_one:
+        if not (u256_lt(limit, &s.sqrt_price_x96) and u256_lt(&lowest, limit)):
+            return QUOTE_PRICE_LIMIT
+    elif not (u256_lt(&s.sqrt_price_x96, limit) and u256_lt(limit, &MAX_SQRT_RATIO)):
+        return QUOTE_PRICE_LIMIT
+    return QUOTE_OK
 
 
 cdef int _check_delta(const pool_quote *q) noexcept nogil:
@@ -286,6 +400,36 @@ cdef int _check_delta(const pool_quote *q) noexcept nogil:
     return QUOTE_OK
 
 
+cdef int _swap(
+    v3_swap *swap, const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
+    const u256 *sqrt_price_limit_x96,
+) noexcept nogil:
+    """Over the window as far as it goes, and on foot from there; with a limit all the way."""
+    cdef u256 limit
+    cdef const v3_way *way = NULL
+    cdef int status
+    if sqrt_price_limit_x96 == NULL:
+        way = v3_way_of(s, not zero_for_one)
+        if way != NULL and v3_way_swap(swap, way, s, amount, not zero_for_one, exact_in):
+            if u256_is_zero(&swap.remaining):
+                return QUOTE_OK
+            _furthest(&limit, zero_for_one)
+            return _walk(swap, s, &limit, zero_for_one, exact_in)
+        _furthest(&limit, zero_for_one)
+    else:
+        limit = sqrt_price_limit_x96[0]
+    status = _check(s, zero_for_one, exact_in, amount, &limit)
+    if status != QUOTE_OK:
+        return status
+    swap.at.sqrt_price_x96 = s.sqrt_price_x96
+    swap.at.liquidity = s.liquidity
+    swap.at.tick = s.tick
+    swap.root = 0.0
+    swap.remaining = amount[0]
+    u256_from_u64(&swap.calculated, 0)
+    return _walk(swap, s, &limit, zero_for_one, exact_in)
+
+
 cdef int v3_quote(
     const v3_state *s, int zero_for_one, int exact_in, const u256 *amount,
     const u256 *sqrt_price_limit_x96, pool_quote *q,
@@ -295,33 +439,38 @@ cdef int v3_quote(
     Without a limit (NULL) the swap runs to the end of the price range. Where liquidity or the
     limit runs out first, the fill is partial: the specified amount in q is below `amount`.
     """
-    cdef uint32_t fee_pips = s.fee_pips[not zero_for_one]
-    cdef u256 limit, remaining = amount[0], calculated
-    cdef v3_after at
-    cdef tick_cursor cursor
-    cdef int status = _check(s, zero_for_one, exact_in, amount, sqrt_price_limit_x96, &limit)
+    cdef v3_swap swap
+    cdef int status
+    if s.hooks & V4_SWAP_HOOKS:
+        return QUOTE_UNSUPPORTED  # the hook may change anything
+    status = _swap(&swap, s, zero_for_one, exact_in, amount, sqrt_price_limit_x96)
     if status != QUOTE_OK:
         return status
-    at.sqrt_price_x96 = s.sqrt_price_x96
-    at.liquidity = s.liquidity
-    at.tick = s.tick
-    u256_from_u64(&calculated, 0)
-    _seek(&cursor, s, zero_for_one)
-    while not u256_is_zero(&remaining) and not u256_eq(&at.sqrt_price_x96, &limit):
-        status = _step(
-            &at, &cursor, &limit, &remaining, &calculated, fee_pips, zero_for_one, exact_in
-        )
-        if status != QUOTE_OK:
-            return status
-    u256_sub(&remaining, amount, &remaining)
-    q.amount_in = remaining if exact_in else calculated
-    q.amount_out = calculated if exact_in else remaining
-    q.after.v3 = at
-    q.price_after = _price(&at, fee_pips, zero_for_one)
+    u256_sub(&swap.remaining, amount, &swap.remaining)
+    q.amount_in = swap.remaining if exact_in else swap.calculated
+    q.amount_out = swap.calculated if exact_in else swap.remaining
+    q.after.v3 = swap.at
+    q.price_after = _price(
+        &swap.at.sqrt_price_x96, swap.root, swap.at.liquidity, s.fee_pips[not zero_for_one],
+        zero_for_one,
+    )
     if s.form == V3_SINGLETON:
         return _check_delta(q)
+    if s.form == V3_INTEGRAL and not u256_fits_u128(&q.amount_in):
+        return QUOTE_OVERFLOW  # the pool counts its balances in uint128
     return QUOTE_OK
 
+
+cdef void v3_apply_after(v3_state *s, const pool_quote *q) noexcept nogil:
+    """Moves a state, and the window that it owns, to where a quote of it ends."""
+    s.sqrt_price_x96 = q.after.v3.sqrt_price_x96
+    s.liquidity = q.after.v3.liquidity
+    s.tick = q.after.v3.tick
+    if s.window != NULL:
+        v3_window_move(<v3_window *>s.window, &s.sqrt_price_x96, s.liquidity, s.tick)
+
+
+# ---- fields ----
 
 cdef list _ticks(object fields, str where, int spacing):
     """Sorted [(tick, liquidity_net)] of a state whose bitmap counts ticks in `spacing`."""
@@ -384,6 +533,17 @@ cdef int _load_fees(v3_state *s, object fields, str where) except -1:
     return 0
 
 
+cdef int _load_hooks(v3_state *s, object fields, str where) except -1:
+    """hooks of Uniswap V4's PoolKey, an address: its last 14 bits are what it may do."""
+    s.hooks = 0
+    if s.form == V3_SINGLETON and "hooks" in fields:
+        value = fields["hooks"]
+        if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+            raise DataError(f"{where}hooks: expected 0x and 40 hex digits, was {value!r:.60}")
+        s.hooks = int(value, 16) & _ALL_HOOKS
+    return 0
+
+
 cdef int _load_spacing(v3_state *s, uint32_t kind, object fields, str where) except -1:
     """tick_spacing, and bitmap_spacing: another one in Algebra V1.9, none where there is no bitmap.
     """
@@ -400,15 +560,17 @@ cdef int _load_spacing(v3_state *s, uint32_t kind, object fields, str where) exc
 
 
 cdef int v3_load(pool_state *state, object fields, str where) except -1:
-    """Fills state.v3, whose ticks v3_free gives back; DataError names a wrong field."""
+    """Fills state.v3, whose ticks and window v3_free gives back; DataError names a wrong field."""
     cdef v3_state *s = &state.v3
     cdef v3_tick *entry
+    cdef v3_window *window
     s.form = V3_POOL
     if state.kind == POOL_ALGEBRA_INTEGRAL:
         s.form = V3_INTEGRAL
     elif state.kind == POOL_UNISWAP_V4:
         s.form = V3_SINGLETON
     _load_fees(s, fields, where)
+    _load_hooks(s, fields, where)
     _load_spacing(s, state.kind, fields, where)
     price = integer_field(fields, "sqrt_price_x96", where, 0, _MAX_SQRT_RATIO - 1)
     u256_from_pyint(&s.sqrt_price_x96, price)
@@ -417,7 +579,10 @@ cdef int v3_load(pool_state *state, object fields, str where) except -1:
     u128_from_pyint(&s.liquidity, integer_field(fields, "liquidity", where, 0, (1 << 128) - 1))
     ticks = _ticks(fields, where, max(1, s.bitmap_spacing))
     entry = <v3_tick *>malloc(max(1, len(ticks)) * sizeof(v3_tick))
-    if entry == NULL:
+    window = <v3_window *>malloc(sizeof(v3_window))
+    if entry == NULL or window == NULL:
+        free(entry)
+        free(window)
         raise MemoryError
     s.ticks = entry
     s.n_ticks = <uint32_t>len(ticks)
@@ -426,12 +591,15 @@ cdef int v3_load(pool_state *state, object fields, str where) except -1:
         entry.liquidity_gross = u128_make(0, 0)
         i128_from_pyint(&entry.liquidity_net, net)
         entry += 1
+    v3_window_build(window, s)
+    s.window = window
     return 0
 
 
 cdef void v3_free(pool_state *state) noexcept:
     """Gives back what v3_load took."""
     free(<void *>state.v3.ticks)
+    free(<void *>state.v3.window)
 
 
 cdef object v3_fields(const pool_state *state):
@@ -452,6 +620,8 @@ cdef object v3_fields(const pool_state *state):
         out["fee_pips"] = [s.lp_fee_pips[0], s.lp_fee_pips[1]]
     if s.protocol_fee != 0:
         out["protocol_fee"] = s.protocol_fee
+    if s.hooks != 0:
+        out["hooks"] = f"0x{s.hooks:040x}"
     if s.bitmap_spacing not in (0, s.tick_spacing):
         out["bitmap_spacing"] = s.bitmap_spacing
     return out

@@ -35,6 +35,9 @@ from mevfast._bench import (
 )
 from mevfast._tx import Signer
 from mevfast.bench_stream import EXECUTOR, Stream, make_stream, read_stream
+from mevfast.bench_tables import duration
+from mevfast.bench_tables import read as read_results
+from mevfast.bench_tables import show as show_kernels
 from mevfast.errors import ConfigError
 
 HELP = "time every stage from frame to signed transaction"
@@ -295,19 +298,12 @@ def bench(quick: bool, console: Console) -> dict[str, Any]:
         "peers": peers,
         "ratios": ratios(stages, peers),
         "stream": run.streams,
+        "kernels": read_results("math.json"),
+        "instructions": read_results("instructions.json"),
     }
 
 
 # ---- showing ----
-
-
-def _time(ns: int) -> str:
-    """Three digits and a unit."""
-    for unit, size in (("ms", 10**6), ("us", 1000)):
-        if ns >= size:
-            value = ns / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
-    return f"{ns} ns"
 
 
 def _sheet(rows: list[tuple[str, dict[str, int], str]], title: str) -> Sheet:
@@ -319,7 +315,7 @@ def _sheet(rows: list[tuple[str, dict[str, int], str]], title: str) -> Sheet:
     if any(beside for *_, beside in rows):
         sheet.add_column("beside, p50", no_wrap=True)
     for name, figures, beside in rows:
-        cells = [_time(figures[key]) for key in ("min_ns", "p50_ns", "p99_ns", "p999_ns")]
+        cells = [duration(figures[key]) for key in ("min_ns", "p50_ns", "p99_ns", "p999_ns")]
         sheet.add_row(name, *cells, *([beside] if len(sheet.columns) > 5 else []))
     return sheet
 
@@ -332,7 +328,7 @@ def _stage_rows(result: dict[str, Any], suffix: str) -> list[tuple[str, dict[str
             if name in BESIDE:
                 peer, short = BESIDE[name]
                 peers = result["peers"]
-                beside = f"{short} {_time(peers.get(peer + suffix, peers[peer])['p50_ns'])}"
+                beside = f"{short} {duration(peers.get(peer + suffix, peers[peer])['p50_ns'])}"
             rows.append((name, figures, beside))
     return rows
 
@@ -347,10 +343,10 @@ def verdict(result: dict[str, Any]) -> list[str]:
                  for name in ("decode", "apply", "search", "size", "encode", "sign")}  # fmt: skip
         most, second = sorted(parts, key=parts.__getitem__, reverse=True)[:2]
         lines.append(
-            f"{where} a read becomes a signed transaction in {_time(whole['p50_ns'])} (p50), "
+            f"{where} a read becomes a signed transaction in {duration(whole['p50_ns'])} (p50), "
             f"{whole['p50_ns'] / bare['p50_ns']:.2f} times the bare signature of "
-            f"{_time(bare['p50_ns'])}. What takes longest: {most} ({_time(parts[most])}), then "
-            f"{second} ({_time(parts[second])})."
+            f"{duration(bare['p50_ns'])}. What takes longest: {most} ({duration(parts[most])}), "
+            f"then {second} ({duration(parts[second])})."
         )
     m = result["machine"]
     if m["load_average"] > 0.5 * m["cores"]:
@@ -386,6 +382,8 @@ def show(result: dict[str, Any], console: Console) -> None:
     console.print()
     for line in verdict(result):
         console.print(line, highlight=False)
+    console.print()
+    show_kernels(result["kernels"], result["instructions"], console)
 
 
 def _write(result: dict[str, Any], out: Path) -> Path:

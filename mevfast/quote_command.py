@@ -34,6 +34,7 @@ _WHY = {
     "NO_LIQUIDITY": "the pool is empty, or has less than is asked for",
     "OVERFLOW": "the amount is beyond the contract's integer limits",
     "PRICE_LIMIT": "the price limit is already passed",
+    "INVARIANT": "the contract's final check of its invariant fails",
     "UNSUPPORTED": "the contract has no such swap",
 }
 

@@ -48,6 +48,31 @@ cdef extern from "pool.h" nogil:
         u128 liquidity_gross
         int32_t tick
 
+    enum:
+        V3_STOPS
+        V3_STOPS_BEHIND
+
+    ctypedef struct v3_way:
+        uint32_t n_stops
+        uint32_t next
+        uint32_t fee_pips
+        int32_t tick[40]
+        u128 next_in
+        u128 next_out
+        u128 liquidity[40]
+        u128 amount_in[40]
+        u128 amount_out[40]
+        u256 sqrt_price_x96[40]
+
+    ctypedef struct v3_window:
+        u256 sqrt_price_x96
+        u128 liquidity
+        int32_t tick
+        v3_way way[2]
+
+    enum:
+        V4_SWAP_HOOKS
+
     enum v3_form:
         V3_POOL
         V3_INTEGRAL
@@ -62,9 +87,11 @@ cdef extern from "pool.h" nogil:
         uint32_t fee_pips[2]
         uint32_t lp_fee_pips[2]
         uint32_t protocol_fee
+        uint32_t hooks
         uint32_t n_ticks
         uint32_t form
         const v3_tick *ticks
+        const v3_window *window
 
     enum solidly_form:
         SOLIDLY_VELODROME

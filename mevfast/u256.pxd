@@ -99,6 +99,8 @@ cdef extern from "tick_math.h" nogil:
     const uint64_t MIN_SQRT_RATIO
     const u256 MAX_SQRT_RATIO
 
+    const double Q96_INVERSE
+
     int32_t tick_math_compress(int32_t tick, int32_t spacing) noexcept
     bint tick_math_price_in_range(const u256 *sqrt_price_x96) noexcept
     int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int32_t tick) noexcept
@@ -116,7 +118,7 @@ cdef extern from "sqrt_price_math.h" nogil:
         u256 fee_amount
 
     int compute_swap_step(
-        swap_step *step, const u256 *price, const u256 *target, const u256 *liquidity,
+        swap_step *step, const u256 *price, const u256 *target, u128 liquidity,
         const u256 *remaining, uint32_t fee_pips, int exact_in,
     ) noexcept
 

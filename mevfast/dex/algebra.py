@@ -21,7 +21,7 @@ EVENTS = (
 )
 
 V1_BITMAP_SPACING = 60
-"""What one bit of the V1 bitmap stands for (Constants.TICK_SPACING)."""
+"""Ticks that one bit of the V1 bitmap stands for (Constants.TICK_SPACING); 1 in branches of 1.9."""
 
 
 def _net(answer: bytes) -> int:
@@ -30,29 +30,37 @@ def _net(answer: bytes) -> int:
     return int(delta)
 
 
-def read_v1(pool: str, directional: bool = False) -> Read:
-    """The state of a V1 pool; `directional` for 1.9, whose globalState has a fee per direction."""
-    state, liquidity = yield [
+def read_v1(pool: str, directional: bool = False, bitmap_spacing: int = V1_BITMAP_SPACING) -> Read:
+    """The state of a V1 pool; `directional` for 1.9, whose globalState has a fee per direction.
+
+    No getter tells `bitmap_spacing`, which decides where a swap rounds: the pool's source does.
+    """
+    state, liquidity, spacing = yield [
         (pool, calldata("globalState()")),
         (pool, calldata("liquidity()")),
+        (pool, calldata("tickSpacing()")),
     ]
     types = ["uint160", "int24", "uint16"] + (["uint16"] if directional else [])
     sqrt_price_x96, tick, *fees = decoded(types, state, f"globalState of {pool}")
+    tick_spacing = value("int24", spacing, f"tickSpacing of {pool}")
     ticks = yield from read_ticks(
-        words(V1_BITMAP_SPACING),
-        V1_BITMAP_SPACING,
+        words(bitmap_spacing),
+        bitmap_spacing,
         lambda position: (pool, calldata("tickTable(int16)", position)),
         lambda tick: (pool, calldata("ticks(int24)", tick)),
         _net,
     )
-    return {
+    fields = {
         "fee_pips": fees if directional else fees[0],
-        "tick_spacing": V1_BITMAP_SPACING,
+        "tick_spacing": tick_spacing,
         "sqrt_price_x96": sqrt_price_x96,
         "tick": tick,
         "liquidity": value("uint128", liquidity, f"liquidity of {pool}"),
         "ticks": ticks,
     }
+    if bitmap_spacing != tick_spacing:
+        fields["bitmap_spacing"] = bitmap_spacing
+    return fields
 
 
 def read_integral(pool: str) -> Read:

@@ -78,7 +78,8 @@ static inline int crypto_within(u256 x, u256 low, u256 high)
     return !u_less(x, low) && !u_less(high, x);
 }
 
-/* Whether low <= x * 1e18 / d <= high, by products. Needs x and d below 2**128, high below 2**120. */
+/* Whether low <= x * 1e18 / d <= high, by products. Needs x and d below 2**128, high below
+ * 2**120. */
 static inline int crypto_frac_within(u256 x, u256 d, u256 low, u256 high)
 {
     u256 scaled = w_mul(x, crypto_wad());

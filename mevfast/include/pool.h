@@ -54,6 +54,37 @@ typedef struct {
     int32_t tick;
 } v3_tick;
 
+enum {
+    V3_STOPS = 40,            /* a direction's share of a window: V3_STOPS_BEHIND behind the price */
+    V3_STOPS_BEHIND = 8
+};
+
+/* The stops of one direction, in the order of travel: initialised ticks, and the ends of bitmap
+ * words, where the contract rounds, too. A step from one stop to the next takes and gives the same
+ * whatever was there before; the sums run from the first stop. */
+typedef struct {
+    uint32_t n_stops;         /* 0: none known */
+    uint32_t next;            /* the first one ahead of the price; 0: not to be used now */
+    uint32_t fee_pips;        /* the fee in the sums */
+    int32_t tick[V3_STOPS];
+    u128 next_in, next_out;   /* from the price to stop `next`, fee included */
+    u128 liquidity[V3_STOPS]; /* beyond the stop */
+    u128 amount_in[V3_STOPS]; /* fee included; below 2**127, as the next one */
+    u128 amount_out[V3_STOPS];
+    u256 sqrt_price_x96[V3_STOPS];
+} v3_way;
+
+/* Ready sums around the price, for the very state that it names. */
+typedef struct {
+    u256 sqrt_price_x96;
+    u128 liquidity;
+    int32_t tick;
+    v3_way way[2];            /* by token in: 0 down, 1 up */
+} v3_window;
+
+/* What a hook's address permits it in swaps (v4-core Hooks.sol): before, after, and their deltas. */
+enum { V4_SWAP_HOOKS = 1 << 7 | 1 << 6 | 1 << 3 | 1 << 2 };
+
 /* Whose rules on amounts and fees a concentrated-liquidity pool follows. */
 enum v3_form {
     V3_POOL = 0,              /* Uniswap V3, PancakeSwap V3, Algebra V1 */
@@ -72,7 +103,9 @@ typedef struct {
     uint32_t protocol_fee;    /* Uniswap V4, as in slot0: 12 bits of pips for token 0 in, then for 1 */
     uint32_t n_ticks;
     uint32_t form;            /* enum v3_form */
+    uint32_t hooks;           /* Uniswap V4: the hook's permissions; with one of V4_SWAP_HOOKS no quote */
     const v3_tick *ticks;     /* every initialised tick, ascending; borrowed */
+    const v3_window *window;  /* of this pool, or NULL; borrowed */
 } v3_state;
 
 enum solidly_form {

@@ -13,7 +13,7 @@
 /* ---- values, signs ---- */
 
 static inline u256 u_lit(uint64_t x) { return (u256){{x, 0, 0, 0}}; }
-static inline int s_negative(u256 x) { return x.w[3] >> 63; }
+static inline int s_negative(u256 x) { return (int)(x.w[3] >> 63); }
 static inline u256 w_add(u256 x, u256 y) { u256_add(&x, &x, &y); return x; }
 static inline u256 w_sub(u256 x, u256 y) { u256_sub(&x, &x, &y); return x; }
 static inline u256 w_neg(u256 x) { return w_sub(u_lit(0), x); }
@@ -34,19 +34,10 @@ static inline int s_positive(u256 x) { return !s_negative(x) && !u256_is_zero(&x
 /* x * y modulo 2**256. */
 static inline u256 w_mul(u256 x, u256 y)
 {
-    u256 r = {{0}};
-    if (u256_fits_u128(&x) && u256_fits_u128(&y)) {
-        u128_mul_full(&r, u256_lo128(&x), u256_lo128(&y));
-        return r;
-    }
-    for (int i = 0; i < 4; i++) {
-        uint64_t carry = 0;
-        for (int j = 0; i + j < 4; j++) {
-            u128 t = (u128)x.w[i] * y.w[j] + r.w[i + j] + carry;
-            r.w[i + j] = (uint64_t)t;
-            carry = (uint64_t)(t >> 64);
-        }
-    }
+    u256 r;
+    u128 cross = u256_lo128(&x) * u256_hi128(&y) + u256_hi128(&x) * u256_lo128(&y);
+    u128_mul_full(&r, u256_lo128(&x), u256_lo128(&y));
+    u256_make(&r, u256_hi128(&r) + cross, u256_lo128(&r));
     return r;
 }
 

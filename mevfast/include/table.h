@@ -1,4 +1,5 @@
-/* The reserve table in memory: dense slots, an index by address, one arena of ticks.
+/* The reserve table in memory: dense slots, an index by address, one arena of ticks, and for the
+ * writer alone the windows of ready sums (v3_window.h), one a slot.
  *
  * Everything a reader needs is reached by offsets, never by pointers.
  */
@@ -10,6 +11,7 @@
 
 #include "pool.h"
 #include "seqlock.h"
+#include "v3_window.h"
 
 #define TABLE_NO_SLOT 0xffffffffu
 #define TABLE_TICK_CLASSES 20 /* tick chunks hold 16 << class ticks */
@@ -56,7 +58,8 @@ typedef struct {
 
 typedef struct {
     uint32_t sequence;    /* seqlock over body and, for V3, its ticks */
-    uint32_t reserved[3];
+    uint32_t moved;       /* it is in the table's list of that name */
+    uint32_t reserved[2];
     slot_body body;
 } pool_slot;
 
@@ -69,6 +72,10 @@ typedef struct {
     v3_tick *ticks;
     uint32_t free_chunk[TABLE_TICK_CLASSES]; /* heads of lists threaded through the chunks */
     uint64_t n_applied[8];                   /* by enum apply_result */
+    /* The writer's own, in no reader's way: */
+    v3_window *windows;   /* by slot; void where ticks have changed, behind where the price has */
+    uint32_t *moved;      /* slots of V3 pools that events moved since the last table_refresh */
+    uint32_t n_moved;
 } pool_table;
 
 /* Addresses are hashes already, but vanity ones share leading zero bytes: mix both ends. */
@@ -108,10 +115,33 @@ static inline void table_view(const pool_table *t, uint32_t slot, pool_state *st
         state->v3.tick_spacing = from->tick_spacing;
         state->v3.bitmap_spacing = from->tick_spacing;
         state->v3.form = V3_POOL;
+        state->v3.hooks = 0;
         state->v3.fee_pips[0] = state->v3.fee_pips[1] = from->fee_pips;
         state->v3.n_ticks = from->n_ticks;
         state->v3.ticks = t->ticks + from->first_tick;
+        state->v3.window = NULL;
     }
+}
+
+/* The same for quotes: with the window of a V3 pool, at its price. */
+static inline void table_view_swaps(pool_table *t, uint32_t slot, pool_state *state)
+{
+    table_view(t, slot, state);
+    if (state->kind == POOL_UNISWAP_V3) {
+        v3_window *window = &t->windows[slot];
+        if (!v3_window_at(window, &state->v3))
+            v3_window_move(window, &state->v3.sqrt_price_x96, state->v3.liquidity, state->v3.tick);
+        state->v3.window = window;
+    }
+}
+
+/* Notes a V3 slot for the next table_refresh. */
+static inline void table_note_moved(pool_table *t, uint32_t slot)
+{
+    if (t->slots[slot].moved)
+        return;
+    t->slots[slot].moved = 1;
+    t->moved[t->n_moved++] = slot;
 }
 
 /* Publishes a new body under the sequence lock. */

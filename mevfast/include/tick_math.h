@@ -2,6 +2,8 @@
 #ifndef MEVFAST_TICK_MATH_H
 #define MEVFAST_TICK_MATH_H
 
+#include <math.h>
+
 #include "u256.h"
 
 enum { MIN_TICK = -887272, MAX_TICK = 887272 };
@@ -84,41 +86,43 @@ static inline int tick_math_get_sqrt_ratio(u256 *sqrt_price_x96, int32_t tick)
     return U256_OK;
 }
 
+/* Ticks by which the logarithm of a double may be off, and more: getSqrtRatioAtTick rounds by 2**-32
+ * of the price at most, log and its argument by 2**-52, a tick is 5e-5. */
+#define TICK_DOUBT 1e-3
+#define TICKS_PER_LN_SQRT_PRICE 20000.999983334167 /* 2 / ln(1.0001) */
+#define TICK_OFFSET (MAX_TICK + 2)
+#define Q96_INVERSE 0x1p-96
+
+/* The greatest tick whose price is <= this one, by a logarithm that found `at` ticks: where it is
+ * beside a tick's own price, by comparison with that price. */
+static inline int32_t tick_math_tick_beside(const u256 *sqrt_price_x96, double at)
+{
+    u256 price;
+    int32_t nearest = (int32_t)(at + (at < 0.0 ? -0.5 : 0.5));
+    if (tick_math_get_sqrt_ratio(&price, nearest) != U256_OK)
+        return nearest; /* not in the contract's range of prices */
+    return nearest - u256_lt(sqrt_price_x96, &price);
+}
+
+/* The greatest tick whose price is <= this one, which is in the contract's range; `root` is the
+ * nearest double to it, without the 2**96. */
+static inline int32_t tick_math_tick_of(const u256 *sqrt_price_x96, double root)
+{
+    double at = log(root) * TICKS_PER_LN_SQRT_PRICE;
+    int32_t below = (int32_t)(at + TICK_OFFSET) - TICK_OFFSET; /* rounded down, whatever the sign */
+    double part = at - below;
+    if (__builtin_expect(part < TICK_DOUBT || part > 1.0 - TICK_DOUBT, 0))
+        return tick_math_tick_beside(sqrt_price_x96, at);
+    return below;
+}
+
 /* getTickAtSqrtRatio: the greatest tick whose price is <= this one; 0, or U256_OVERFLOW where the
  * price is outside [MIN_SQRT_RATIO, MAX_SQRT_RATIO) (the contract's "R"). */
 static inline int tick_math_get_tick(int32_t *tick, const u256 *sqrt_price_x96)
 {
     if (!tick_math_price_in_range(sqrt_price_x96))
         return U256_OVERFLOW;
-    u256 normalised;
-    int msb = u256_bit_length(sqrt_price_x96) + 31; /* of the price in Q128 */
-    u256_shl(&normalised, sqrt_price_x96, (unsigned)(256 + 31 - msb));
-    u128 r = u128_make(normalised.w[3], normalised.w[2]);
-    /* log2 in units of 2**-14; the contract holds it as Q64, 50 zero bits longer. */
-    int64_t log_2 = msb - 128;
-    for (int i = 0; i < 14; i++) {
-        u256 square;
-        u128_mul_full(&square, r, r);
-        int carry = (int)(square.w[3] >> 63);
-        r = u128_make(square.w[3], square.w[2]);
-        if (!carry)
-            r = r << 1 | square.w[1] >> 63;
-        log_2 = log_2 * 2 + carry;
-    }
-    /* The contract's two constants bound the error of log2; both lose the same 50 bits. */
-    const i128 per_log_2 = (i128)TICK_FACTOR(0x3627, 0xa301d71055774c85);
-    const i128 below = (i128)TICK_FACTOR(0x028f6481ab7f045a, 0x5af012a19d003aaa) >> 50;
-    const i128 above = (i128)(TICK_FACTOR(0xdb2df09e81959a81, 0x455e260799a0632f) >> 50);
-    i128 log_sqrt10001 = log_2 * per_log_2;
-    int32_t low = (int32_t)((log_sqrt10001 - below - 1) >> 78); /* floor(-x / 2**50) = -(x >> 50) - 1 */
-    int32_t high = (int32_t)((log_sqrt10001 + above) >> 78);
-    if (low != high) {
-        u256 at_high;
-        if (tick_math_get_sqrt_ratio(&at_high, high) == U256_OK &&
-            !u256_lt(sqrt_price_x96, &at_high))
-            low = high;
-    }
-    *tick = low;
+    *tick = tick_math_tick_of(sqrt_price_x96, u256_to_double(sqrt_price_x96) * Q96_INVERSE);
     return U256_OK;
 }
 

@@ -28,8 +28,8 @@ static inline void tricrypto_sort(u256 x[3], const u256 unsorted[3])
     }
 }
 
-/* Whether 1e18 * x / d is within [1e16 - slack, 1e20]. Needs an invariant that is safe itself: above
- * 2**128 x then never is. */
+/* Whether 1e18 * x / d is within [1e16 - slack, 1e20]. Needs d below 2**128; x from there on is
+ * refused, rightly where d is safe itself. */
 static inline int tricrypto_is_safe(u256 x, u256 d, uint64_t slack)
 {
     return u256_fits_u128(&x) &&

@@ -84,7 +84,9 @@ def _safe_range(value: int, low: int, high: int, what: str) -> None:
     require(low <= value <= high, f"unsafe values {what}")
 
 
-def _newton_y_step(y: int, k0: int, sum_x: int, ann: int, gamma: int, d: int) -> tuple[int, bool]:
+def _newton_y_step(
+    y: int, k0: int, sum_x: int, *, ann: int, gamma: int, d: int
+) -> tuple[int, bool]:
     """One step of _newton_y, the same for 2 and 3 coins; False where it only halved y."""
     g1k0 = u(gamma + WAD)
     g1k0 = u(g1k0 - k0 + 1) if g1k0 > k0 else u(k0 - g1k0 + 1)
@@ -114,7 +116,7 @@ def _newton_y3(ann: int, gamma: int, x: Sequence[int], d: int, i: int) -> int:
     for _ in range(255):
         before = y
         k0 = u(u(k0_i * y) * 3) // d
-        y, moved = _newton_y_step(y, k0, u(u(high + low) + y), ann, gamma, d)
+        y, moved = _newton_y_step(y, k0, u(u(high + low) + y), ann=ann, gamma=gamma, d=d)
         if moved and abs(y - before) < max(limit, y // 10**14):
             _safe_range(u(y * WAD) // d, 10**16, 10**20, "y")
             return y
@@ -267,7 +269,7 @@ def _newton_y2(math: Math2, ann: int, gamma: int, x_j: int, d: int) -> int:
     for _ in range(255):
         before = y
         k0 = u(u(k0_i * y) * 2) // d
-        y, moved = _newton_y_step(y, k0, u(x_j + y), ann, gamma, d)
+        y, moved = _newton_y_step(y, k0, u(x_j + y), ann=ann, gamma=gamma, d=d)
         if moved and abs(y - before) < max(limit, y // 10**14):
             return y
     raise Reverted("Did not converge")
@@ -280,12 +282,13 @@ _THRESHOLDS2 = (
 )  # fmt: skip
 
 
-def get_y2(math: Math2, ann: int, gamma: int, x: Sequence[int], d: int, i: int) -> tuple[int, int]:
-    """y and K0, or newton's y and 0."""
+def get_y2(math: Math2, ann: int, gamma: int, x_j: int, d: int) -> tuple[int, int]:
+    """The other coin's y and K0, or newton's y and 0."""
     _safe_a_gamma2(math, ann, gamma)
     _safe_range(d, 10**17, 10**33, "D")
     low, high, low_y, high_y = math.limits(gamma)
-    x_j, gamma2 = s(x[1 - i]), sw(gamma * gamma)
+    s(x_j)
+    gamma2 = sw(gamma * gamma)
     div(s(d**2), s(x_j * 4))
     _safe_range(truncated(s(2 * WAD * x_j), d), low, high, "x[i]")
     ann_gamma2 = s(ann * gamma2)
@@ -389,7 +392,7 @@ class Pool:
     def get_y(self, x: Sequence[int], d: int, i: int) -> tuple[int, int]:
         if self.n == 3:
             return get_y3(self.amp, self.gamma, x, d, i)
-        return get_y2(MATH2[self.version], self.amp, self.gamma, x, d, i)
+        return get_y2(MATH2[self.version], self.amp, self.gamma, x[1 - i], d)
 
     def newton_d(self, x: Sequence[int], k0_prev: int = 0) -> int:
         if self.n == 3:
@@ -472,13 +475,14 @@ def marginal_price(pool: Pool, i: int, j: int) -> float:
 
     def invariant(y: Sequence[int]) -> int:
         d, n = pool.d * step, len(y)
-        k0 = n**n * 10**60
+        power: int = n**n
+        k0 = power * 10**60
         for value in y:
             k0 = k0 * value // d
         one_g = (WAD + pool.gamma) * 10**42
         k = pool.amp * k0 // A_MULTIPLIER * (pool.gamma * 10**42) // (one_g - k0)
         k = k * (pool.gamma * 10**42) // (one_g - k0)  # 1e60-based A K0 g**2 / (g + 1 - K0)**2
-        return k * (sum(y) - d) // n**n + (k0 - 10**60) * d // n**n
+        return k * (sum(y) - d) // power + (k0 - 10**60) * d // power
 
     def slope(k: int) -> float:
         h = x[k] // 10**9

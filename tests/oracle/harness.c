@@ -1,5 +1,7 @@
 /* The header functions as one table, for tests that call them through ctypes. */
 #include "solidly_math.h"
+#include "crypto_math.h"
+#include "s256.h"
 #include "sqrt_price_math.h"
 #include "stableswap_math.h"
 #include "tick_math.h"
@@ -10,8 +12,8 @@ enum op {
     OP_MUL_FULL, OP_U128_MUL_FULL, OP_DIVMOD, OP_DIV, OP_DIV_UP, OP_MUL_DIV, OP_MUL_DIV_UP, OP_ISQRT,
     OP_CMP, OP_EQ, OP_LT, OP_IS_ZERO, OP_BIT_LENGTH, OP_FITS_U64, OP_FITS_U128, OP_BE, OP_U128,
     OP_U128_ADD_I128, OP_I128_ADD, OP_NEXT_PRICE_0, OP_NEXT_PRICE_1, OP_AMOUNT_0, OP_AMOUNT_1,
-    OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD, OP_DIVIDE_512, OP_U128_MUL_DIV, OP_U64_STEP,
-    OP_U128_TO_DOUBLE, OP_U128_NEAR_DOUBLE
+    OP_LESS_FEE, OP_WITH_FEE, OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD, OP_SCALE,
+    OP_DIVIDE_512, OP_U128_MUL_DIV, OP_U64_STEP, OP_U128_TO_DOUBLE, OP_U128_NEAR_DOUBLE
 };
 
 /* r has two numbers; a status, carry, truth or count is the answer. A flag of -1 makes r and x one. */
@@ -63,14 +65,17 @@ int apply(int op, u256 *r, const u256 *x, const u256 *y, const u256 *d, int flag
         answer = i128_add(&signed_narrow, signed_narrow, (i128)u256_lo128(y));
         u256_from_u128(r, (u128)signed_narrow);
         return answer;
-    case OP_NEXT_PRICE_0: return get_next_sqrt_price_from_amount0(r, x, y, d, flag);
-    case OP_NEXT_PRICE_1: return get_next_sqrt_price_from_amount1(r, x, y, d, flag);
-    case OP_AMOUNT_0: return get_amount0_delta(r, x, y, d, flag);
-    case OP_AMOUNT_1: get_amount1_delta(r, x, y, d, flag); return 0;
+    case OP_NEXT_PRICE_0: return get_next_sqrt_price_from_amount0(r, x, u256_lo128(y), d, flag);
+    case OP_NEXT_PRICE_1: return get_next_sqrt_price_from_amount1(r, x, u256_lo128(y), d, flag);
+    case OP_AMOUNT_0: return get_amount0_delta(r, x, y, u256_lo128(d), flag);
+    case OP_AMOUNT_1: get_amount1_delta(r, x, y, u256_lo128(d), flag); return 0;
+    case OP_LESS_FEE: u256_from_u128(r, amount_less_fee(narrow, (uint32_t)flag)); return 0;
+    case OP_WITH_FEE: u256_from_u128(r, amount_with_fee(narrow, (uint32_t)flag)); return 0;
     case OP_DIV_WAD: u256_div_wad(r, x); return 0;
     case OP_MUL_WRAP: return u256_mul_wrap(r, x, y);
     case OP_MUL_WAD: return u256_mul_wad(r, x, y);
     case OP_TIMES_WAD: return u256_times_wad(r, x);
+    case OP_SCALE: return solidly_scale(r, x, y);
     case OP_DIVIDE_512: /* (y, x) / d */
         memcpy(wide.w, x, sizeof *x);
         memcpy(wide.w + 4, y, sizeof *y);
@@ -93,7 +98,7 @@ int step(u256 r[4], const u256 *price, const u256 *target, const u256 *liquidity
          const u256 *remaining, uint32_t fee_pips, int exact_in)
 {
     swap_step taken = {0};
-    int status = compute_swap_step(&taken, price, target, liquidity, remaining, fee_pips, exact_in);
+    int status = compute_swap_step(&taken, price, target, u256_lo128(liquidity), remaining, fee_pips, exact_in);
     r[0] = taken.price;
     r[1] = taken.amount_in;
     r[2] = taken.amount_out;
@@ -107,4 +112,39 @@ int stable_y(u256 r[2], const u256 *c, const u256 *b, const u256 *d)
 {
     int sure = stable_rest_of_y(&r[0], c, b, d);
     return sure + 2 * stable_newton_y(&r[1], c, b, d, 1);
+}
+
+enum wide_op {
+    WIDE_W_MUL, WIDE_W_NEG, WIDE_UW_DIV, WIDE_SW_DIV, WIDE_U_ADD, WIDE_U_SUB, WIDE_U_MUL, WIDE_U_DIV,
+    WIDE_S_ADD, WIDE_S_SUB, WIDE_S_MUL, WIDE_S_DIV, WIDE_S_NEG, WIDE_S_ABS, WIDE_S_CONVERT,
+    WIDE_S_CMP, WIDE_CBRT, WIDE_UNWAD, WIDE_UNWAD_SIGNED
+};
+
+/* s256.h and the roots of crypto_math.h: the result in r, whether the contract would revert. */
+int wide(int op, u256 *r, const u256 *x, const u256 *y)
+{
+    int bad = 0;
+    switch (op) {
+    case WIDE_W_MUL: *r = w_mul(*x, *y); break;
+    case WIDE_W_NEG: *r = w_neg(*x); break;
+    case WIDE_UW_DIV: *r = uw_div(*x, *y); break;
+    case WIDE_SW_DIV: *r = sw_div(*x, *y); break;
+    case WIDE_U_ADD: *r = u_add(*x, *y, &bad); break;
+    case WIDE_U_SUB: *r = u_sub(*x, *y, &bad); break;
+    case WIDE_U_MUL: *r = u_mul(*x, *y, &bad); break;
+    case WIDE_U_DIV: *r = u_div(*x, *y, &bad); break;
+    case WIDE_S_ADD: *r = s_add(*x, *y, &bad); break;
+    case WIDE_S_SUB: *r = s_sub(*x, *y, &bad); break;
+    case WIDE_S_MUL: *r = s_mul(*x, *y, &bad); break;
+    case WIDE_S_DIV: *r = s_div(*x, *y, &bad); break;
+    case WIDE_S_NEG: *r = s_neg(*x, &bad); break;
+    case WIDE_S_ABS: *r = s_abs(*x, &bad); break;
+    case WIDE_S_CONVERT: *r = s_convert(*x, &bad); break;
+    case WIDE_S_CMP: return s_cmp(*x, *y);
+    case WIDE_CBRT: *r = crypto_cbrt(*x); break;
+    case WIDE_UNWAD: *r = crypto_unwad(*x); break;
+    case WIDE_UNWAD_SIGNED: *r = crypto_unwad_signed(*x); break;
+    default: return -99;
+    }
+    return bad;
 }

@@ -9,9 +9,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 INCLUDE = HERE.parents[1] / "mevfast" / "include"
-OPS = re.search(r"enum op \{(.*?)\};", (HERE / "harness.c").read_text(), re.DOTALL)
-assert OPS is not None
-OP = {name: i for i, name in enumerate(re.findall(r"OP_(\w+)", OPS[1]))}
+
+
+def _table(enum: str, prefix: str) -> dict[str, int]:
+    """The numbers of an enum of harness.c by their names without the prefix."""
+    names = re.search(rf"enum {enum} \{{(.*?)\}};", (HERE / "harness.c").read_text(), re.DOTALL)
+    assert names is not None
+    return {name: i for i, name in enumerate(re.findall(rf"\b{prefix}(\w+)", names[1]))}
+
+
+OP = _table("op", "OP_")
+WIDE = _table("wide_op", "WIDE_")
 
 
 @cache
@@ -40,6 +48,13 @@ def call(
     library = _library("-DU256_PORTABLE" if portable else "")
     answer = library.apply(OP[op], r, _u256(x), _u256(y), _u256(d), flag)
     return answer, int.from_bytes(r.raw[:32], "little"), int.from_bytes(r.raw[32:], "little")
+
+
+def wide(op: str, x: int, y: int = 0) -> tuple[int, int]:
+    """(whether the contract would revert, result) of one operation of s256.h or crypto_math.h."""
+    r = ctypes.create_string_buffer(32)
+    answer = _library().wide(WIDE[op], r, _u256(x), _u256(y))
+    return answer, int.from_bytes(r.raw, "little")
 
 
 def step(

@@ -244,4 +244,6 @@ def swap(
     amounts = (done, calculated) if exact_in else (calculated, done)
     if kind == "uniswap_v4" and (amounts[0] > 1 << 127 or amounts[1] >= 1 << 127):
         raise Revert("int128")
+    if kind == "algebra_integral" and amounts[0] >= 1 << 128:
+        raise Revert("uint128")
     return Swapped(*amounts, price, tick, liquidity)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any, Literal
 
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mevfast._pool import Pool, Quote, Refused
@@ -133,7 +133,7 @@ def test_selling_the_cost_pays_what_was_bought(state: State, token_in: int, amou
     assert sold.amount_out >= bought.amount_out
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(states(), TOKENS, amounts(), amounts())
 def test_splitting_a_swap_never_pays_more(
     state: State, token_in: int, first: int, second: int

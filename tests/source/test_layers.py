@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
-    {"mevfast.bench_stream"},
+    {"mevfast.bench_stream", "mevfast.bench_tables"},
     {"mevfast.observe.report"},  # the engine's figures, read from outside
     {
         "mevfast.bench_command",

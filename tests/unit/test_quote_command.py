@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mevfast import cli, market_file
+from mevfast._pool import KINDS, Quote
 from mevfast.errors import DataError
 
 WETH, USDC, DAI = (f"0x{digit * 40}" for digit in "abc")
@@ -111,6 +112,25 @@ def test_a_refusal_says_why_and_exits_with_1(
     assert "refused: NO_LIQUIDITY: the pool is empty" in capsys.readouterr().out
     assert ask(market, EMPTY, "DAI", 10**18, "--json") == 1
     assert json.loads(capsys.readouterr().out)["refused"] == "NO_LIQUIDITY"
+
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "market.example.json"
+
+
+def test_the_example_market_has_every_kind_and_prices_that_fit_its_amounts() -> None:
+    pools = market_file.load(str(EXAMPLE)).pools
+    assert [pool.kind for pool in pools] == list(KINDS)
+    for chosen in pools:
+        i = 0
+        j = len(chosen.tokens) - 1
+        amount = 10 ** chosen.tokens[i].decimals
+        answer = chosen.pool.quote(i, amount, token_out=j)
+        assert isinstance(answer, Quote), chosen.kind
+        assert answer.price_impact is not None
+        assert 0 < answer.price_impact < 0.01, chosen.kind
+        rate = answer.amount_out / amount
+        assert answer.price_after < rate * (1 + 1e-5), chosen.kind  # rounding takes a little
+        assert rate < answer.price_before * (1 + 1e-9), chosen.kind
 
 
 @pytest.mark.parametrize(

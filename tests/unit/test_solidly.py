@@ -263,6 +263,16 @@ def test_arithmetic_equals_python(op: str) -> None:
         assert call(op, x, y)[:2] == ARITHMETIC[op](x, y), (hex(x), hex(y))
 
 
+@pytest.mark.parametrize("power", [0, 1, 6, 17, 18, 19, 24, 77])
+def test_scaling_overflows_where_the_contract_s_product_does(power: int) -> None:
+    decimals, last = 10**power, (WORD - 1) // WAD  # the largest x whose x * 1e18 fits
+    for x in (0, 1, decimals - 1, (1 << 196) - 1, 1 << 196, last, last + 1, 1 << 197, WORD - 1):
+        status, scaled, _ = call("SCALE", x, decimals)
+        assert bool(status) is (x > last)
+        if not status:
+            assert scaled == x * WAD // decimals
+
+
 # ---- getters ----
 
 POOL, FACTORY = "0x" + "aa" * 20, "0x" + "fa" * 20

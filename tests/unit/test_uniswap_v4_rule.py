@@ -2,7 +2,9 @@
 
 import pytest
 
+from mevfast._pool import Pool, Quote, Refused
 from mevfast.dex.uniswap_v4 import NATIVE, pool_id, refusal
+from mevfast.errors import DataError
 
 SWAP_BITS = {
     7: "beforeSwap",
@@ -24,6 +26,36 @@ def test_a_hook_is_refused_by_each_bit_that_touches_swaps_and_by_no_other(bit: i
         assert reason.endswith(SWAP_BITS[bit])
     else:
         assert reason is None
+
+
+STATE = {
+    "fee_pips": 3000,
+    "tick_spacing": 60,
+    "sqrt_price_x96": 1 << 96,
+    "tick": 0,
+    "liquidity": 10**18,
+    "ticks": [[-600, 10**18], [600, -(10**18)]],
+}
+
+
+@pytest.mark.parametrize("bit", range(14))
+def test_a_pool_with_such_a_hook_gives_no_quote(bit: int) -> None:
+    pool = Pool("uniswap_v4", STATE | {"hooks": hook(1 << bit)})
+    answer = pool.quote(0, 10**6)
+    if bit in SWAP_BITS:
+        assert answer == Refused("UNSUPPORTED")
+        assert pool.marginal_price(0) == 0.0
+    else:
+        assert isinstance(answer, Quote)
+        assert answer == Pool("uniswap_v4", STATE).quote(0, 10**6)
+    assert Pool("uniswap_v4", pool.fields()).quote(0, 10**6) == answer
+
+
+def test_a_hook_that_is_no_address_is_named() -> None:
+    with pytest.raises(
+        DataError, match=r"pools\[1\]\.hooks: expected 0x and 40 hex digits, was '0x8'"
+    ):
+        Pool("uniswap_v4", STATE | {"hooks": "0x8"}, "pools[1].")
 
 
 def test_all_that_touches_swaps_is_named() -> None:

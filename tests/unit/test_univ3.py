@@ -1,14 +1,16 @@
 """The V3 kernel: recorded swaps, word ends, boundary ticks, partial fills, refusals, kinds."""
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mevfast import verify
+from mevfast._math import get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
 from mevfast._pool import Pool, Quote, Refused
 from mevfast.errors import DataError
-from tests.oracle import univ3
+from tests.oracle import harness, univ3
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 L = 10**18
@@ -333,3 +335,28 @@ def test_the_lowest_int256(kind: str) -> None:
 def test_malformed_fees_and_spacings(kind: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Pool(kind, FULL_RANGE | changes)
+
+
+def test_fees_in_128_bits() -> None:
+    rng = random.Random(7)
+    fees = [0, 1, 100, 3000, 500_000, 999_998, 999_999] + [rng.randrange(10**6) for _ in range(200)]
+    for fee in fees:
+        for bits in (1, 20, 63, 64, 65, 100, 126, 128):
+            amount = rng.getrandbits(bits) | rng.choice((0, 1 << (bits - 1)))
+            kept = 10**6 - fee
+            assert harness.call("LESS_FEE", amount, flag=fee)[1] == amount * kept // 10**6
+            paid = amount + -(-amount * fee // kept)
+            expected = min(paid, (1 << 128) - 1)
+            assert harness.call("WITH_FEE", amount, flag=fee)[1] == expected
+
+
+def test_ticks_of_prices_beside_them() -> None:
+    """Every tick's own price, one below it, and prices at random between two."""
+    rng = random.Random(3)
+    for tick in range(univ3.MIN_TICK, univ3.MAX_TICK, 61):
+        price, above = (get_sqrt_ratio_at_tick(t) for t in (tick, tick + 1))
+        assert get_tick_at_sqrt_ratio(price) == tick
+        assert get_tick_at_sqrt_ratio(above - 1) == tick
+        assert get_tick_at_sqrt_ratio(rng.randrange(price, above)) == tick
+        if tick > univ3.MIN_TICK:
+            assert get_tick_at_sqrt_ratio(price - 1) == tick - 1

@@ -1,5 +1,7 @@
 """What a notification frame means, by orjson and Python integers: the oracle of `_wire`."""
 
+import json
+import re
 from typing import Any
 
 import orjson
@@ -44,12 +46,14 @@ def _hex(text: str, n: int | None = None) -> bytes:
 def _quantity(text: str, bits: int = 64) -> int:
     assert text.startswith("0x")
     assert text[2:].isalnum()
+    assert len(text) <= 2 + 16  # a quantity has no leading zeros
     value = int(text, 16)
     assert value < 1 << bits
     return value
 
 
 def _log(log: dict[str, Any]) -> dict[str, Any]:
+    assert isinstance(log["topics"], list)
     topics = [_hex(topic, 32) for topic in log["topics"]]
     assert len(topics) <= 4
     data = _hex(log["data"])
@@ -90,6 +94,11 @@ def _head(head: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_WRONG = (
+    orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, AssertionError,
+)  # fmt: skip
+
+
 def read(frame: bytes) -> dict[str, Any] | None:
     """The log or head in a frame, as `_wire.parse` would give it; None where there is none."""
     try:
@@ -97,13 +106,53 @@ def read(frame: bytes) -> dict[str, Any] | None:
         if message["method"] != "eth_subscription":
             return None
         result = message["params"]["result"]
-        return _log(result) if "topics" in result else _head(result)
-    except (
-        orjson.JSONDecodeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        AssertionError,
-    ):
+    except _WRONG:
         return None
+    for form in (_log, _head):
+        try:
+            return form(result)
+        except _WRONG:
+            continue
+    return None
+
+
+_MOST_EXPONENT, _MOST_NUMBER, _MOST_DEPTH = 2, 40, 60  # of json.h
+_ESCAPED_KEY = re.compile(rb'"[^"]*\\[^"]*"\s*:')
+
+
+def _depth(value: Any) -> int:
+    """Containers inside each other."""
+    deepest, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        deepest += 1
+        level = [
+            inner for each in level for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return deepest
+
+
+def refused_by_design(frame: bytes) -> bool:
+    """Whether a frame that orjson reads has what no node sends and `_wire` leaves to others.
+
+    That is a key twice in one object, a key with an escape or beyond ASCII, a number of more than
+    forty characters or an exponent of three digits, containers sixty deep.
+    """
+    odd = _ESCAPED_KEY.search(frame) is not None
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal odd
+        odd |= len({key for key, _ in items}) < len(items)
+        odd |= not all(key.isascii() for key, _ in items)
+        return dict(items)
+
+    def number(text: str) -> int:
+        nonlocal odd
+        exponent = text.lower().partition("e")[2].lstrip("+-")
+        odd |= len(exponent) > _MOST_EXPONENT or len(text) > _MOST_NUMBER
+        return 0
+
+    try:
+        message = json.loads(frame, object_pairs_hook=pairs, parse_float=number, parse_int=number)
+    except RecursionError:
+        return True
+    return odd or _depth(message) > _MOST_DEPTH
