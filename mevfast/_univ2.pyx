@@ -22,10 +22,11 @@ from mevfast.u256 cimport (
     V2_RESERVE_BITS,
     u128,
     u128_add,
-    u128_cmp,
     u128_fits,
     u128_is_zero,
+    u128_lt,
     u128_near_double,
+    u128_or,
     u128_sub,
     u128_to_double,
     u256,
@@ -49,34 +50,11 @@ cdef double v2_marginal_price(const v2_state *s, int zero_for_one) noexcept nogi
     return kept * (ratio if zero_for_one else 1.0 / ratio)
 
 
-cdef int v2_quote(
-    const v2_state *s, int zero_for_one, int exact_in, const u256 *amount, pool_quote *q,
+cdef inline int _settle(
+    pool_quote *q, int zero_for_one, u128 reserve_in, u128 reserve_out, u128 paid, u128 taken,
+    uint64_t kept,
 ) noexcept nogil:
-    """Fills q and returns QUOTE_OK, or returns why the pair would revert; q is then undefined."""
-    cdef u128 reserve_in = s.reserve0 if zero_for_one else s.reserve1
-    cdef u128 reserve_out = s.reserve1 if zero_for_one else s.reserve0
-    cdef u128 paid = u256_lo128(amount), taken = paid
-    cdef uint64_t kept = FEE_DENOMINATOR - s.fee_pips
-    if u256_is_zero(amount):
-        return QUOTE_ZERO_AMOUNT
-    if u128_is_zero(reserve_in) or u128_is_zero(reserve_out):
-        return QUOTE_NO_LIQUIDITY
-    if s.fee_pips >= FEE_DENOMINATOR:
-        return QUOTE_NO_OUTPUT
-    if not u128_fits(reserve_in, V2_RESERVE_BITS) or not u128_fits(reserve_out, V2_RESERVE_BITS):
-        return QUOTE_OVERFLOW
-    if exact_in:
-        if not u256_fits_u128(amount) or not u128_fits(paid, V2_RESERVE_BITS):
-            return QUOTE_OVERFLOW
-        taken = v2_amount_out(paid, reserve_in, reserve_out, kept)
-        if u128_is_zero(taken):
-            return QUOTE_NO_OUTPUT
-    else:
-        if not u256_fits_u128(amount) or u128_cmp(taken, reserve_out) >= 0:
-            return QUOTE_NO_LIQUIDITY
-        paid = v2_amount_in(taken, reserve_in, reserve_out, kept)
-        if u128_is_zero(paid):
-            return QUOTE_OVERFLOW
+    """Fills q with a swap of these amounts, unless it brings a reserve over its limit."""
     reserve_in = u128_add(reserve_in, paid)
     reserve_out = u128_sub(reserve_out, taken)
     if not u128_fits(reserve_in, V2_RESERVE_BITS):
@@ -87,6 +65,37 @@ cdef int v2_quote(
     q.after.v2.reserve1 = reserve_out if zero_for_one else reserve_in
     q.price_after = u128_near_double(reserve_out) * (kept * 1e-6) / u128_near_double(reserve_in)
     return QUOTE_OK
+
+
+cdef int v2_quote(
+    const v2_state *s, int zero_for_one, int exact_in, const u256 *amount, pool_quote *q,
+) noexcept nogil:
+    """Fills q and returns QUOTE_OK, or returns why the pair would revert; q is then undefined."""
+    cdef u128 reserve_in = s.reserve0 if zero_for_one else s.reserve1
+    cdef u128 reserve_out = s.reserve1 if zero_for_one else s.reserve0
+    cdef u128 given = u256_lo128(amount), answer
+    cdef uint64_t kept = FEE_DENOMINATOR - s.fee_pips
+    if u256_is_zero(amount):
+        return QUOTE_ZERO_AMOUNT
+    if u128_is_zero(reserve_in) or u128_is_zero(reserve_out):
+        return QUOTE_NO_LIQUIDITY
+    if s.fee_pips >= FEE_DENOMINATOR:
+        return QUOTE_NO_OUTPUT
+    if not u128_fits(u128_or(reserve_in, reserve_out), V2_RESERVE_BITS):
+        return QUOTE_OVERFLOW
+    if exact_in:
+        if not u256_fits_u128(amount) or not u128_fits(given, V2_RESERVE_BITS):
+            return QUOTE_OVERFLOW
+        answer = v2_amount_out(given, reserve_in, reserve_out, kept)
+        if u128_is_zero(answer):
+            return QUOTE_NO_OUTPUT
+        return _settle(q, zero_for_one, reserve_in, reserve_out, given, answer, kept)
+    if not u256_fits_u128(amount) or not u128_lt(given, reserve_out):
+        return QUOTE_NO_LIQUIDITY
+    answer = v2_amount_in(given, reserve_in, reserve_out, kept)
+    if u128_is_zero(answer):
+        return QUOTE_OVERFLOW
+    return _settle(q, zero_for_one, reserve_in, reserve_out, answer, given, kept)
 
 
 cdef int v2_load(pool_state *state, object fields, str where) except -1:

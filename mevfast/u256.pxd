@@ -28,6 +28,8 @@ cdef extern from "u256.h" nogil:
     bint u128_fits(u128 x, unsigned bits) noexcept
     u128 u128_add(u128 x, u128 y) noexcept
     u128 u128_sub(u128 x, u128 y) noexcept
+    u128 u128_or(u128 x, u128 y) noexcept
+    bint u128_lt(u128 x, u128 y) noexcept
     int u128_cmp(u128 x, u128 y) noexcept
     int u128_add_i128(u128 *r, u128 x, i128 delta) noexcept
     double u128_to_double(u128 x) noexcept

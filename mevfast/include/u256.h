@@ -105,6 +105,8 @@ static inline int u128_fits(u128 x, unsigned bits) { return x >> bits == 0; }
 /* Modulo 2**128. */
 static inline u128 u128_add(u128 x, u128 y) { return x + y; }
 static inline u128 u128_sub(u128 x, u128 y) { return x - y; }
+static inline u128 u128_or(u128 x, u128 y) { return x | y; }
+static inline int u128_lt(u128 x, u128 y) { return x < y; }
 /* -1, 0 or 1 as x is below, at or above y. */
 static inline int u128_cmp(u128 x, u128 y) { return (x > y) - (x < y); }
 /* Two's complement: hi carries the sign. */

@@ -48,6 +48,21 @@ static inline uint64_t u64_reciprocal(uint64_t d)
     return u64_div_2by1(~d, ~UINT64_C(0), d);
 }
 
+/* Where x < y, *r becomes s and *q one less. As likely as not in what follows: never a jump. */
+static inline void word_pick_if_less(uint64_t x, uint64_t y, uint64_t *r, uint64_t s, uint64_t *q)
+{
+#if defined(U256_X86_64)
+    __asm__("cmpq %[y], %[x]\n\tcmovbq %[s], %[r]\n\tsbbq $0, %[q]"
+            : [r] "+&r"(*r), [q] "+&r"(*q)
+            : [x] "r"(x), [y] "r"(y), [s] "r"(s)
+            : "cc");
+#else
+    uint64_t mask = 0 - (uint64_t)(x < y);
+    *r ^= (*r ^ s) & mask;
+    *q += mask;
+#endif
+}
+
 /* Quotient word of (u1, u0) / d, *u1 becomes the remainder. Needs u1 < d, d's top bit set and
  * its reciprocal v. Moeller and Granlund, algorithm 4. */
 static inline uint64_t u64_divide_step(uint64_t *u1, uint64_t u0, uint64_t d, uint64_t v)
@@ -55,9 +70,7 @@ static inline uint64_t u64_divide_step(uint64_t *u1, uint64_t u0, uint64_t d, ui
     u128 q = (u128)v * *u1 + u128_make(*u1, u0);
     uint64_t q1 = (uint64_t)(q >> 64) + 1;
     uint64_t r = u0 - q1 * d;
-    uint64_t back = word_mask(r > (uint64_t)q);
-    q1 += back;
-    r += d & back;
+    word_pick_if_less((uint64_t)q, r, &r, r + d, &q1);
     if (U256_UNLIKELY(r >= d)) {
         q1++;
         r -= d;

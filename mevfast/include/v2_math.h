@@ -17,7 +17,8 @@ enum {
 /* x * y modulo 2**128. */
 static inline u128 v2_scale(u128 x, uint64_t y)
 {
-    return (u128)(uint64_t)x * y + ((u128)((uint64_t)(x >> 64) * y) << 64);
+    uint64_t hi, lo = word_mul(&hi, (uint64_t)x, y);
+    return u128_make((uint64_t)(x >> 64) * y + hi, lo);
 }
 
 /* in * kept * Ro / (Ri * 1e6 + in * kept), floor, for anything up to 112 bits. */

@@ -12,7 +12,8 @@ enum op {
     OP_MUL_FULL, OP_U128_MUL_FULL, OP_DIVMOD, OP_DIV, OP_DIV_UP, OP_MUL_DIV, OP_MUL_DIV_UP, OP_ISQRT,
     OP_CMP, OP_EQ, OP_LT, OP_IS_ZERO, OP_BIT_LENGTH, OP_FITS_U64, OP_FITS_U128, OP_BE, OP_U128,
     OP_U128_ADD_I128, OP_I128_ADD, OP_NEXT_PRICE_0, OP_NEXT_PRICE_1, OP_AMOUNT_0, OP_AMOUNT_1,
-    OP_LESS_FEE, OP_WITH_FEE, OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD, OP_SCALE
+    OP_LESS_FEE, OP_WITH_FEE, OP_DIV_WAD, OP_MUL_WRAP, OP_MUL_WAD, OP_TIMES_WAD, OP_SCALE,
+    OP_DIVIDE_512, OP_U128_MUL_DIV, OP_U64_STEP, OP_U128_TO_DOUBLE, OP_U128_NEAR_DOUBLE
 };
 
 /* r has two numbers; a status, carry, truth or count is the answer. A flag of -1 makes r and x one. */
@@ -22,6 +23,7 @@ int apply(int op, u256 *r, const u256 *x, const u256 *y, const u256 *d, int flag
     u512 wide;
     u128 narrow = u256_lo128(x);
     i128 signed_narrow = (i128)narrow;
+    double number;
     int answer;
     if (flag == -1) {
         *r = *x;
@@ -74,6 +76,19 @@ int apply(int op, u256 *r, const u256 *x, const u256 *y, const u256 *d, int flag
     case OP_MUL_WAD: return u256_mul_wad(r, x, y);
     case OP_TIMES_WAD: return u256_times_wad(r, x);
     case OP_SCALE: return solidly_scale(r, x, y);
+    case OP_DIVIDE_512: /* (y, x) / d */
+        memcpy(wide.w, x, sizeof *x);
+        memcpy(wide.w + 4, y, sizeof *y);
+        return u256_divide_512(r, &wide, d);
+    case OP_U128_MUL_DIV:
+        u256_from_u128(r, u128_mul_div(&answer, narrow, u256_lo128(y), u256_lo128(d)));
+        return answer;
+    case OP_U64_STEP: /* (x, y) / d */
+        r[1].w[0] = x->w[0];
+        r->w[0] = u64_divide_step(&r[1].w[0], y->w[0], d->w[0], u64_reciprocal(d->w[0]));
+        return 0;
+    case OP_U128_TO_DOUBLE: number = u128_to_double(narrow); memcpy(r, &number, 8); return 0;
+    case OP_U128_NEAR_DOUBLE: number = u128_near_double(narrow); memcpy(r, &number, 8); return 0;
     default: return -99;
     }
 }

@@ -23,11 +23,11 @@ WIDE = _table("wide_op", "WIDE_")
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def _library(define: str = "") -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "harness.so"
         command = "gcc -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC"
-        command += " -fsanitize=undefined -fno-sanitize-recover=all"
+        command += f" -fsanitize=undefined -fno-sanitize-recover=all {define}"
         source = str(HERE / "harness.c")
         subprocess.run([*command.split(), f"-I{INCLUDE}", source, "-o", str(library)], check=True)
         return ctypes.CDLL(str(library))
@@ -37,10 +37,16 @@ def _u256(x: int) -> bytes:
     return x.to_bytes(32, "little")
 
 
-def call(op: str, x: int, y: int = 0, d: int = 0, flag: int = 0) -> tuple[int, int, int]:
-    """(answer, first number, second number) of one operation of the table in harness.c."""
+def call(
+    op: str, x: int, y: int = 0, d: int = 0, flag: int = 0, *, portable: bool = False
+) -> tuple[int, int, int]:
+    """(answer, first number, second number) of one operation of the table in harness.c.
+
+    portable: as processors other than x86-64 compile it.
+    """
     r = ctypes.create_string_buffer(64)
-    answer = _library().apply(OP[op], r, _u256(x), _u256(y), _u256(d), flag)
+    library = _library("-DU256_PORTABLE" if portable else "")
+    answer = library.apply(OP[op], r, _u256(x), _u256(y), _u256(d), flag)
     return answer, int.from_bytes(r.raw[:32], "little"), int.from_bytes(r.raw[32:], "little")
 
 

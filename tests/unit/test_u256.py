@@ -2,6 +2,7 @@
 
 import math
 import random
+import struct
 import subprocess
 from collections.abc import Callable
 
@@ -121,6 +122,66 @@ def divisors_that_correct(seed: int, count: int) -> list[tuple[int, int, int]]:
     return out
 
 
+def long_divisions(seed: int, count: int) -> list[tuple[int, int]]:
+    """Numerators of up to 512 bits and divisors that bring each wrong guess of a quotient word.
+
+    Words of ones above a remainder just below the divisor make the guess too large, or the upper
+    words of divisor and remainder equal; divisors of 2**63 and a bit, then ones, two too large.
+    """
+    source = random.Random(seed)
+    out = []
+    for _ in range(count):
+        limbs = [source.choice([*LIMBS, source.getrandbits(64)]) for _ in range(4)]
+        d = sum(limb << (64 * i) for i, limb in enumerate(limbs))
+        d = (d >> source.choice((0, 64, 128, 192)) >> source.choice((0, 0, 1, 33, 63))) or 1
+        words = [source.choice([*LIMBS, source.getrandbits(64)]) for _ in range(4)]
+        if source.random() < 0.4:
+            words = [LIMBS[-1]] * 4
+        quotient = sum(word << (64 * i) for i, word in enumerate(words)) >> source.randrange(256)
+        rest = source.choice((0, 1, d - 1, d - 2, d >> 1, d - (d >> 64), source.randrange(d)))
+        out.append((quotient * d + rest % d, d))
+    return out
+
+
+LONG_DIVISIONS = long_divisions(20, 20000)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_long_division_equals_python(portable: bool) -> None:
+    for x, d in LONG_DIVISIONS:
+        answer = call("DIVIDE_512", x % BITS, x >> 256, d, portable=portable)[:2]
+        assert answer == (int(x % d != 0), x // d), (hex(x), hex(d))
+        if x < BITS:
+            assert call("DIVMOD", x, d=d, portable=portable) == (0, *divmod(x, d)), (hex(x), hex(d))
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_two_word_mul_div_equals_python(portable: bool) -> None:
+    top = (1 << 128) - 1
+    cases = [(x & top, y & (top >> 1), d & top) for x, y, d in triples(21, 10000)]
+    cases += [(d - 1, top >> 1, d) for d in (x & top for x in numbers(22, 2000)) if d]
+    for any_x, y, d in cases:
+        if d:
+            x = any_x % (d + 1)
+            answer = call("U128_MUL_DIV", x, y, d, portable=portable)[:2]
+            assert answer == (int(x * y % d != 0), x * y // d), (hex(x), hex(y), hex(d))
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_one_word_step_equals_python(portable: bool) -> None:
+    for x, y, d in triples(23, 6000):
+        low, divisor = y % 2**64, d % 2**64 | 1 << 63
+        high = x % divisor
+        answer = call("U64_STEP", high, low, divisor, portable=portable)[1:]
+        assert answer == divmod(high << 64 | low, divisor), (hex(high), hex(low), hex(divisor))
+
+
+@pytest.mark.parametrize("op", ["ADD", "SUB", "LT", "U128_MUL_FULL", "ISQRT"])
+def test_plain_c_equals_python(op: str) -> None:
+    for x, y, _ in triples(24, 2000):
+        assert call(op, x, y, portable=True)[:2] == BINARY[op](x, y), (hex(x), hex(y))
+
+
 @pytest.mark.parametrize("op", ["MUL_DIV", "MUL_DIV_UP"])
 def test_mul_div_equals_python(op: str) -> None:
     for x, y, d in triples(6, 12000) + divisors_that_correct(7, 6000):
@@ -135,8 +196,21 @@ def test_mul_div_equals_python(op: str) -> None:
 def test_square_roots_at_squares() -> None:
     for root in [*(n % 2**128 for n in numbers(8, 3000)), 2**128 - 1]:
         assert call("ISQRT", root * root)[1] == root
+        assert call("ISQRT", root * root + 2 * root)[1] == root
         if root:
             assert call("ISQRT", root * root - 1)[1] == root - 1
+
+
+def as_double(answer: int) -> float:
+    return float(struct.unpack("<d", answer.to_bytes(8, "little"))[0])
+
+
+def test_two_words_to_double() -> None:
+    for x in (n % 2**128 for n in numbers(25, 4000)):
+        assert as_double(call("U128_TO_DOUBLE", x)[1]) == float(x)
+        near = as_double(call("U128_NEAR_DOUBLE", x % 2**115)[1])
+        assert abs(int(near) - x % 2**115) << 52 <= x % 2**115
+        assert as_double(call("U128_NEAR_DOUBLE", x % 2**53)[1]) == x % 2**53
 
 
 def test_big_endian_bytes_round_trip() -> None:
