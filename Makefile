@@ -46,8 +46,8 @@ test-debug:
 	MEVFAST_DEBUG=1 $(MAKE) build
 	MEVFAST_DEBUG=1 $(PY) -m pytest $(wildcard tests/unit tests/property) $(ARGS)
 
-# Cold modules and races are left out, and Hypothesis makes fewer examples: the sanitizers look for
-# what the C does with memory and integers, within minutes. test-debug runs them all.
+# Cold modules and races are left out, as is a long comparison with Python; there are fewer examples
+# and seeds: the sanitizers look for what the C does with memory and integers, within minutes.
 COLD := check cli config demo dex keys market_file notify npm receipts report run_command \
 	seqlock
 UNSANITIZED := $(COLD:%=tests/unit/test_%.py)
@@ -62,7 +62,8 @@ test-sanitize:
 # Captured by pytest, the report of a finding would be lost. Exit status 5: ARGS chose none of these.
 sanitized-%:
 	MEVFAST_SANITIZE=1 MEVFAST_MOST_EXAMPLES=40 tools/sanitized \
-		$(PY) -m pytest --capture=sys $(filter tests/$*/%,$(SANITIZED)) $(ARGS) || test $$? -eq 5
+		$(PY) -m pytest --capture=sys $(filter tests/$*/%,$(SANITIZED)) $(ARGS) \
+		--deselect tests/property/test_univ3_window.py::test_window_equals_oracle || test $$? -eq 5
 
 fuzz-wire:
 	MEVFAST_SANITIZE=1 $(MAKE) build

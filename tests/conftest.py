@@ -1,6 +1,7 @@
 """What every test may use: where things are, and how long Hypothesis may take."""
 
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,32 @@ settings.load_profile("mevfast")
 
 MOST_EXAMPLES = int(os.environ.get("MEVFAST_MOST_EXAMPLES", "0"))
 """What no test of Hypothesis goes beyond in slow builds, whatever it asks for; 0 for no limit."""
+MOST_SEEDS = 2
+"""Where there is that limit: the seeds that are left of a test with a parameter of that name."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Applies MOST_EXAMPLES."""
+def fewer_seeds(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Items to run and to leave: of each test with a parameter `seed` its first ones stay."""
+    seeds: dict[str, list[object]] = defaultdict(list)
+    chosen: tuple[list[pytest.Item], list[pytest.Item]] = [], []
+    for item in items:
+        seed = getattr(getattr(item, "callspec", None), "params", {}).get("seed")
+        known = seeds[item.nodeid.partition("[")[0]]
+        if seed is not None and seed not in known:
+            known.append(seed)
+        chosen[seed is not None and known.index(seed) >= MOST_SEEDS].append(item)
+    return chosen
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Applies MOST_EXAMPLES and, where it is given, MOST_SEEDS."""
+    if not MOST_EXAMPLES:
+        return
+    items[:], left = fewer_seeds(items)
+    config.hook.pytest_deselected(items=left)
     for item in items:
         test = getattr(item, "obj", None)
-        if MOST_EXAMPLES and is_hypothesis_test(test):
+        if is_hypothesis_test(test):
             asked: settings = getattr(test, SETTINGS, settings())
             fewer = settings(asked, max_examples=min(asked.max_examples, MOST_EXAMPLES))
             setattr(test, SETTINGS, fewer)
