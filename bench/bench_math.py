@@ -4,10 +4,11 @@
 
 Every part of bench.pools that has a peer is timed in turns: ours in a C loop, ours called from
 Python one by one, then each peer for a few milliseconds, round after round, so that a machine that
-slows down slows all of them; the least of each counts, in CPU time. Before that, each pair must
-give the same answers. Packages that do not share an environment with ours run in a process of
-their own (`make bench` sets it up) and take their turns there. What cannot be had is a row that
-says why. Arithmetic is bench.gmp's, in the same run; instructions are those of
+slows down slows all of them; the least of each counts, in CPU time. In C equal quotes follow each
+other, so that the processor overlaps them; peers never get an amount twice in a row. Before that,
+each pair must give the same answers. Packages that do not share an environment with ours run in a
+process of their own (`make bench` sets it up) and take their turns there. What cannot be had is a
+row that says why. Arithmetic is bench.gmp's, in the same run; instructions are those of
 bench/results/instructions.json. The rows go to bench/results/math.json, which
 `python -m mevfast bench` shows.
 """
@@ -75,6 +76,8 @@ PAIRS = (
     Pair("curve_stable, 2 coins", "degenbot Curve", 6),
     Pair("curve_stable, 3 coins", "degenbot Curve", 6, off=1),  # the view get_dy; exchange rounds
     Pair("curve_tricrypto_ng", "curvesim", 6),
+    Pair("curve_tricrypto_ng", "Python integers CryptoSwap"),
+    Pair("curve_twocrypto_ng", "Python integers CryptoSwap"),
     Pair("balancer_weighted, 20 to 80", "Python integers Balancer", 8),
     Pair("balancer_composable_stable", "Python integers Balancer"),
 )

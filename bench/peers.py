@@ -103,7 +103,7 @@ def degenbot_solidly(sample: Described) -> Quoter:
 
 
 def curvesim_tricrypto(sample: Described) -> Quoter:
-    """Its model's get_dy."""
+    """Its model's get_dy, the view: unlike exchange, and our quote, it never solves for D."""
     module = importlib.import_module("curvesim.pool.cryptoswap.pool")
     fields = sample["fields"]
     pool = module.CurveCryptoPool(
@@ -153,6 +153,19 @@ def python_balancer(sample: Described) -> Quoter:
     fields.pop("amp_precision", None)
     i, j, given_in = sample["token_in"], sample["token_out"], oracle.Pool(**fields)._given_in
     return lambda amount: int(given_in(i, j, amount))
+
+
+def python_crypto(sample: Described) -> Quoter:
+    """Our tests' oracle of exchange: as our quote does, it solves for D after the swap as well."""
+    oracle = importlib.import_module("tests.oracle.crypto")
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in sample["fields"].items()}
+    pool, i, j, exchange = (
+        oracle.Pool(**fields),
+        sample["token_in"],
+        sample["token_out"],
+        oracle.exchange,
+    )
+    return lambda amount: int(exchange(pool, i, j, amount)[0])
 
 
 # ---- the contract ----
@@ -214,6 +227,7 @@ MAKERS: dict[str, Callable[[Described], Quoter]] = {
     "Python integers V2": python_v2,
     "Python integers Solidly": python_solidly,
     "Python integers Balancer": python_balancer,
+    "Python integers CryptoSwap": python_crypto,
     "the contract in pyrevm": ContractV3,
 }
 ELSEWHERE = {name for name in MAKERS if name.startswith(("degenbot", "curvesim"))}
