@@ -109,7 +109,7 @@ $(PACKAGES): pyproject.toml constraints.txt tools/packages
 
 # What the bench compares with wants older packages than ours. Without them its rows say so.
 $(PEERS): pyproject.toml bench/constraints.txt tools/packages
-	echo "mevfast: installing the bench's peers into $(@D) (once, about a minute)"
+	echo "mevfast: installing the bench's peers into $(@D) (once, about a minute)" >&2
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(PY) tools/packages bench | $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--no-input --constraint bench/constraints.txt --requirement /dev/stdin && touch $@ \

@@ -43,6 +43,7 @@ from mevfast.errors import ConfigError
 HELP = "time every stage from frame to signed transaction"
 
 FORMAT = "mevfast-bench/1"
+RESULTS = "bench/results"
 KEY = b"\x00" * 31 + b"\x01"
 """The key everybody knows: nothing is ever sent."""
 CALLDATA = bytes(range(4, 256)) + bytes(range(72))
@@ -229,14 +230,14 @@ def _first_line(path: str, start: str = "") -> str | None:
 
 
 def source_commit() -> str | None:
-    """The commit of the source tree, `+` where it was changed since; None outside of one."""
+    """The commit of the source tree, `+` where more than results changed; None outside of one."""
     folder = Path(__file__).resolve().parents[1]
     try:
         made = [
             subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=True)
             for words in (
                 ["rev-parse", "--short=12", "HEAD"],
-                ["status", "--porcelain", "--untracked-files=no"],
+                ["status", "--porcelain", "--untracked-files=no", "--", ":/", f":!/{RESULTS}"],
             )
         ]
     except (OSError, subprocess.CalledProcessError):
