@@ -75,7 +75,8 @@ PAIRS = (
     Pair("solidly, stable", "degenbot Aerodrome"),
     Pair("curve_stable, 2 coins", "degenbot Curve", 6),
     Pair("curve_stable, 3 coins", "degenbot Curve", 6, off=1),  # the view get_dy; exchange rounds
-    Pair("curve_tricrypto_ng", "curvesim", 6),
+    Pair("curve_tricrypto_ng", "curvesim exchange", 6),
+    Pair("curve_tricrypto_ng", "curvesim get_dy"),  # half of the work: no D, no state after
     Pair("curve_tricrypto_ng", "Python integers CryptoSwap"),
     Pair("curve_twocrypto_ng", "Python integers CryptoSwap"),
     Pair("balancer_weighted, 20 to 80", "Python integers Balancer", 8),

@@ -102,19 +102,47 @@ def degenbot_solidly(sample: Described) -> Quoter:
 # ---- curvesim ----
 
 
-def curvesim_tricrypto(sample: Described) -> Quoter:
-    """Its model's get_dy, the view: unlike exchange, and our quote, it never solves for D."""
+def _curvesim_pool(fields: Described) -> Any:
     module = importlib.import_module("curvesim.pool.cryptoswap.pool")
-    fields = sample["fields"]
-    pool = module.CurveCryptoPool(
+    return module.CurveCryptoPool(
         A=fields["amp"], gamma=fields["gamma"], n=len(fields["balances"]),
         precisions=fields["precisions"], mid_fee=fields["mid_fee"], out_fee=fields["out_fee"],
         allowed_extra_profit=2 * 10**12, fee_gamma=fields["fee_gamma"],
         adjustment_step=49 * 10**13, ma_half_time=600, price_scale=fields["price_scale"],
         balances=fields["balances"], D=fields["d"],
     )  # fmt: skip
+
+
+def curvesim_get_dy(sample: Described) -> Quoter:
+    """Its model's get_dy, the view: unlike exchange, and our quote, it never solves for D."""
+    pool = _curvesim_pool(sample["fields"])
     i, j, get_dy = sample["token_in"], sample["token_out"], pool.get_dy
     return lambda amount: int(get_dy(i, j, amount))
+
+
+class CurvesimExchange:
+    """Its model's exchange: the output and the state after, as our quote has them, and prices."""
+
+    def __init__(self, sample: Described) -> None:
+        """A pool in the sample's state."""
+        self.pool = _curvesim_pool(sample["fields"])
+        self.i, self.j = sample["token_in"], sample["token_out"]
+        self.before = self._copied(vars(self.pool))
+
+    @staticmethod
+    def _copied(state: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value.copy() if isinstance(value, list) else value
+            for name, value in state.items()
+        }
+
+    def __call__(self, amount: int) -> int:
+        """The output."""
+        return int(self.pool.exchange(self.i, self.j, amount)[0])
+
+    def undo(self) -> None:
+        """Back to the state before."""
+        vars(self.pool).update(self._copied(self.before))
 
 
 # ---- Python integers ----
@@ -223,7 +251,8 @@ MAKERS: dict[str, Callable[[Described], Quoter]] = {
     "degenbot V3": degenbot_v3,
     "degenbot Curve": degenbot_curve,
     "degenbot Aerodrome": degenbot_solidly,
-    "curvesim": curvesim_tricrypto,
+    "curvesim exchange": CurvesimExchange,
+    "curvesim get_dy": curvesim_get_dy,
     "Python integers V2": python_v2,
     "Python integers Solidly": python_solidly,
     "Python integers Balancer": python_balancer,
