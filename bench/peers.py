@@ -15,6 +15,7 @@ lines of JSON, one object each, on standard input and output:
 Must not import the engine: the other environment does not have it.
 """
 
+import copy
 import gc
 import importlib
 import json
@@ -127,14 +128,7 @@ class CurvesimExchange:
         """A pool in the sample's state."""
         self.pool = _curvesim_pool(sample["fields"])
         self.i, self.j = sample["token_in"], sample["token_out"]
-        self.before = self._copied(vars(self.pool))
-
-    @staticmethod
-    def _copied(state: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: value.copy() if isinstance(value, list) else value
-            for name, value in state.items()
-        }
+        self.before = copy.deepcopy(self.pool)
 
     def __call__(self, amount: int) -> int:
         """The output."""
@@ -142,7 +136,7 @@ class CurvesimExchange:
 
     def undo(self) -> None:
         """Back to the state before."""
-        vars(self.pool).update(self._copied(self.before))
+        self.pool = copy.deepcopy(self.before)
 
 
 # ---- Python integers ----
