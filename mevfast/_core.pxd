@@ -14,6 +14,12 @@ cdef enum:
     MAX_PENDING = 64
     LATENCY_RING = 65536
     REQUEST_BYTES = 4096
+    HEAD_RING = 512
+    MAX_VENUES = 64
+
+cdef struct known_block:
+    uint64_t number               # 0: none
+    uint8_t hash[32]
 
 # A transaction of ours until its receipt is in.
 cdef struct pending_trade:
@@ -49,7 +55,18 @@ cdef class Core:
     cdef public bint shadow       # decide and count, never send
     cdef readonly bint head_moved # a head came since `after` was last called
 
+    cdef uint64_t doubt_from      # while not live: the oldest block whose logs are not to be relied on
+    cdef readonly uint64_t losses # times that the table came into doubt
+    cdef readonly list created    # messages of the venues themselves, for the cold half to take
+    cdef uint8_t venues[MAX_VENUES][20]
+    cdef uint32_t n_venues
+
     cdef head_event head
+    cdef known_block ring[HEAD_RING] # by number: the blocks that the table went through
+    cdef uint64_t closing_block   # its successor is here: are its logs? 0: none
+    cdef uint8_t closing_bloom[256]
+    cdef public uint64_t bloom_from # older blocks are not held against their bloom
+    cdef readonly uint64_t bloom_doubts
     cdef uint64_t logs_block      # block of the newest log applied
     cdef log_event *buffer
     cdef uint32_t n_buffer, cap_buffer
@@ -72,10 +89,14 @@ cdef class Core:
     cdef int64_t latency[LATENCY_RING]
     cdef readonly uint64_t n_sent, n_logs, n_heads, n_searches, n_unknown
 
-    cdef void lose(self, str why)
+    cdef void lose(self, str why, uint64_t block)
     cdef bint take(self, const char *buf, Py_ssize_t n) except -1
     cdef int on_log(self, const log_event *e) except -1
+    cdef int keep(self, const log_event *e) except -1
     cdef int on_head(self, const head_event *h) except -1
+    cdef int close_block(self) except -1
+    cdef int apply_kept(self, uint32_t i) except -1
+    cdef bint from_venue(self, const log_event *e) noexcept nogil
     cdef int apply(self, const log_event *e) except -1
     cdef void own_log(self, const log_event *e) noexcept nogil
     cdef void release(self, pending_trade *p) noexcept nogil

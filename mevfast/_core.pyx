@@ -3,7 +3,8 @@
 Owns what has to be known between two frames: the head, whether the table is true, what is under
 way. Makes no Python object for an event or a candidate, waits for nothing, and does no I/O of its
 own: the request goes through the `send` it was given. When anything contradicts the state held
-it stops deciding and says so; the cold half then loads again.
+it stops deciding and says from which block on; the cold half then rolls the table back, catches up
+from the node's logs and sets it live again.
 
 A block is searched once its head and its logs are in. Nodes send them in any order, and may split
 them over several reads. A pool is settled if the head's logs bloom does not name it or a log of the
@@ -20,9 +21,10 @@ from picows.picows cimport WSFrame
 from mevfast._audit cimport Audit
 from mevfast._cache cimport (
     APPLY_CHANGED,
-    APPLY_INCONSISTENT,
-    APPLY_MALFORMED,
+    APPLY_OUT_OF_ORDER,
     APPLY_UNKNOWN_POOL,
+    APPLY_WAITING,
+    SLOT_STALE,
     TABLE_NO_SLOT,
     table_apply,
     table_find,
@@ -47,8 +49,9 @@ from mevfast.types cimport (
 from mevfast._cache import KIND_NAMES
 from mevfast._search import FUNDING_NAMES
 
-cdef uint32_t MAX_BUFFERED = 200000
+cdef uint32_t MAX_BUFFERED = 100000
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
+cdef uint64_t MAX_AHEAD = 16          # blocks that a log may be ahead of the newest head
 
 
 cdef inline int64_t now_ns() noexcept nogil:
@@ -90,6 +93,7 @@ cdef class Core:
         self.table, self.search, self.signer = search.table, search, signer
         self.audit = Audit(search.table)
         self.send, self.after = send, after
+        self.created = []
         self.touched = <uint32_t *>calloc(self.table.t.capacity, sizeof(uint32_t))
         self.is_touched = <uint8_t *>calloc(self.table.t.capacity, 1)
         if self.touched == NULL or self.is_touched == NULL:
@@ -129,6 +133,8 @@ cdef class Core:
         if message == WIRE_LOG:
             self.n_logs += 1
             self.on_log(&log)
+            if self.n_venues and self.from_venue(&log) and not log.removed:
+                self.created.append(buf[:n])
         elif message == WIRE_HEAD:
             self.n_heads += 1
             self.on_head(&head)
@@ -141,30 +147,50 @@ cdef class Core:
         if self.live and self.n_touched and self.fresh:
             self.act()
         self.batch_start = 0
+        if self.closing_block:
+            self.close_block()
         self.audit.run()
         table_refresh(&self.table.t, REFRESHED_WINDOWS)
         self.after()
         self.head_moved = False
 
-    cdef void lose(self, str why):
-        """The table, or the load under way, may be wrong: events wait until it is loaded again."""
+    cdef void lose(self, str why, uint64_t block):
+        """The logs of `block` and later ones may be wrong or missing: nothing is decided on them."""
         if self.live:
             self.live = False
             self.doubt = why
+            self.doubt_from = block
+            # What waits for pools being read goes: that reading is in doubt itself, and is repeated.
+            self.n_buffer = 0
+            self.losses += 1
         else:
-            self.spoiled = why
+            if self.spoiled is None:
+                self.spoiled = why
+            self.doubt_from = min(self.doubt_from, block)
 
     cdef int on_log(self, const log_event *e) except -1:
-        cdef uint32_t cap
+        cdef const known_block *known = &self.ring[e.block_number % HEAD_RING]
         if e.removed:
-            self.lose(f"block {e.block_number} was taken back by a reorg")
+            self.lose(f"block {e.block_number} was taken back by a reorg", e.block_number)
+        elif (known.number == e.block_number and known.number != 0
+                and memcmp(known.hash, e.block_hash, 32) != 0):
+            self.lose(f"a log is of another block {e.block_number} than the head: a reorg",
+                      e.block_number)
+        elif e.block_number > self.head.number + MAX_AHEAD and not is_zero(self.head.hash, 32):
+            self.lose(f"a log of block {e.block_number} came at head {self.head.number}",
+                      self.head.number + 1)
         if self.live:
             return self.apply(e)
         if e.kind == EVENT_UNKNOWN or self.spoiled is not None:
             return 0
+        return self.keep(e)
+
+    cdef int keep(self, const log_event *e) except -1:
+        """An event that waits: for all of the table, or for its pool, to be read."""
+        cdef uint32_t cap
         if self.n_buffer == self.cap_buffer:
             if self.n_buffer >= MAX_BUFFERED:
-                self.lose(f"{MAX_BUFFERED} events arrived while loading")
+                self.lose(f"{MAX_BUFFERED} events arrived while loading", e.block_number)
                 self.n_buffer = 0
             cap = 1024 if self.cap_buffer == 0 else min(2 * self.cap_buffer, MAX_BUFFERED)
             grown = realloc(self.buffer, cap * sizeof(log_event))
@@ -176,16 +202,56 @@ cdef class Core:
         return 0
 
     cdef int on_head(self, const head_event *h) except -1:
-        if memcmp(h.hash, self.head.hash, 32) == 0:
-            return 0  # the same head twice
-        if (not is_zero(self.head.hash, 32)
-                and memcmp(h.parent_hash, self.head.hash, 32) != 0):
-            self.lose(f"head {h.number} does not follow head {self.head.number}: "
-                      "a reorg, or heads were missed")
+        cdef known_block *known = &self.ring[h.number % HEAD_RING]
+        cdef known_block *before
+        if known.number == h.number and memcmp(h.hash, known.hash, 32) == 0:
+            return 0  # the same head twice, or of a node that is behind
+        if is_zero(self.head.hash, 32):
+            pass  # the first one after a load began may follow any other
+        elif not self.live and h.number < self.head.number and known.number != h.number:
+            return 0  # overtaken by the newer one that was asked for
+        elif memcmp(h.parent_hash, self.head.hash, 32) != 0:
+            before = &self.ring[(h.number - 1) % HEAD_RING]
+            if h.number <= self.head.number and before.number == h.number - 1 \
+                    and memcmp(h.parent_hash, before.hash, 32) == 0:
+                self.lose(f"head {h.number} replaces another: a reorg of "
+                          f"{self.head.number - h.number + 1} blocks", h.number)
+            else:
+                self.lose(f"head {h.number} does not follow head {self.head.number}: "
+                          "a reorg, or heads were missed", min(h.number, self.head.number))
+        elif self.live and self.head.has_bloom:
+            # Its logs should be in by now; whether they are is looked at when there is time.
+            memcpy(self.closing_bloom, self.head.logs_bloom, 256)
+            self.closing_block = self.head.number
         self.head = h[0]
+        known.number = h.number
+        memcpy(known.hash, h.hash, 32)
         self.head_moved = True
         self.fresh = True
         return 0
+
+    cdef int close_block(self) except -1:
+        """A log that a block's bloom promises and that never came puts the block in doubt."""
+        cdef uint64_t block = self.closing_block
+        cdef uint32_t slot
+        self.closing_block = 0
+        if not self.live or block < self.bloom_from:
+            return 0
+        slot = self.search.missing(self.closing_bloom, block)
+        if slot != TABLE_NO_SLOT:
+            self.bloom_doubts += 1
+            self.lose(f"block {block} names pool 0x"
+                      f"{(<const char *>self.table.t.slots[slot].body.address)[:20].hex()}, "
+                      "no log of it came", block)
+        return 0
+
+    cdef bint from_venue(self, const log_event *e) noexcept nogil:
+        """A log of one of the venues themselves: it may announce a pool."""
+        cdef uint32_t i
+        for i in range(self.n_venues):
+            if memcmp(self.venues[i], e.address, 20) == 0:
+                return True
+        return False
 
     # ---- events ----
 
@@ -206,9 +272,14 @@ cdef class Core:
             self.search.refresh(slot)
             self.touch(slot)
             self.fresh = True
-        elif result == APPLY_INCONSISTENT or result == APPLY_MALFORMED:
-            self.lose(f"a log of block {e.block_number} contradicts the pool "
-                      f"0x{(<const char *>e.address)[:20].hex()} as the table holds it")
+        elif result == APPLY_WAITING:
+            return self.keep(e)
+        elif result == APPLY_OUT_OF_ORDER:
+            self.lose(f"a log of block {e.block_number} came after a later one of its pool",
+                      e.block_number)
+        elif result != APPLY_UNKNOWN_POOL and slot != TABLE_NO_SLOT and not self.is_touched[slot] \
+                and self.table.t.slots[slot].body.flags & SLOT_STALE:
+            self.search.refresh(slot)  # not traded until it is read again
         return 0
 
     cdef void own_log(self, const log_event *e) noexcept nogil:
@@ -326,18 +397,101 @@ cdef class Core:
 
     # ---- the cold half's side ----
 
-    def begin_load(self, str why=None):
+    def watch(self, addresses):
+        """Logs of these contracts (20 bytes each) are kept in `created`, whole messages as bytes."""
+        if len(addresses) > MAX_VENUES:
+            raise ValueError(f"venues: expected at most {MAX_VENUES}, was {len(addresses)}")
+        self.n_venues = 0
+        for address in addresses:
+            if len(address) != 20:
+                raise ValueError(f"venue: expected 20 bytes, was {len(address)}")
+            memcpy(self.venues[self.n_venues], <const uint8_t *><bytes>address, 20)
+            self.n_venues += 1
+
+    def begin_load(self, str why=None, block=None):
         """Events from here on wait; returns the newest head's number, 0 where none came yet.
 
+        With `why`, the table is in doubt from `block` on (from the newest head on by default).
         The next head may follow any other: the load is to be made at it or a later one.
         """
         if why is not None:
-            self.lose(why)
+            self.lose(why, self.head.number if block is None else block)
         self.live = False
         self.spoiled = None
         self.n_buffer = 0
+        self.closing_block = 0
         memset(self.head.hash, 0, 32)
         return self.head.number
+
+    @property
+    def trusted(self):
+        """The newest block whose logs are all known to be in the table, while it is not live."""
+        return self.doubt_from - 1 if self.doubt_from else 0
+
+    def block_hash(self, uint64_t number):
+        """Hash of a block that the table went through, 32 bytes, or None where not known."""
+        cdef known_block *known = &self.ring[number % HEAD_RING]
+        if number == 0 or known.number != number:
+            return None
+        return (<const char *>known.hash)[:32]
+
+    def know_block(self, uint64_t number, bytes block_hash not None):
+        """The table is true after this block, as a file or a load says."""
+        if len(block_hash) != 32:
+            raise ValueError(f"block hash: expected 32 bytes, was {len(block_hash)}")
+        self.ring[number % HEAD_RING].number = number
+        memcpy(self.ring[number % HEAD_RING].hash, <const uint8_t *>block_hash, 32)
+
+    def roll_back(self, uint64_t block):
+        """Takes back every event after `block`: how many pools changed, None where that is too far.
+        """
+        cdef uint32_t i
+        cdef pending_trade *p
+        slots = self.table.rollback(block)
+        if slots is None:
+            return None
+        for slot in slots:
+            self.search.refresh(slot)
+        for i in range(HEAD_RING):
+            if self.ring[i].number > block:
+                self.ring[i].number = 0
+        for i in range(MAX_PENDING):
+            p = &self.pending[i]
+            if p.used and p.landed and p.landed_block > block:
+                p.landed = p.replayed = False
+        self.audit.n_queued = 0
+        return len(slots)
+
+    def catch_up(self, list messages):
+        """Applies logs that the node was asked for, notifications as bytes, in order.
+
+        Returns how many of them changed a pool. Only while not live.
+        """
+        cdef log_event log
+        cdef head_event head
+        cdef bytes message
+        cdef uint64_t before = self.table.t.n_applied[<int>APPLY_CHANGED]
+        if self.live:
+            raise ValueError("catch_up: expected a table in doubt, it is live")
+        for message in messages:
+            if wire_parse(<const char *>message, len(message), &log, &head) != WIRE_LOG:
+                raise ValueError(f"expected a log, was {message[:120]!r}")
+            if log.kind != EVENT_UNKNOWN:
+                self.apply(&log)
+            if self.n_venues and self.from_venue(&log):
+                self.created.append(message)
+        return self.table.t.n_applied[<int>APPLY_CHANGED] - before
+
+    def knows(self, bytes message not None):
+        """Whether a log that the node was asked for has reached the table, or concerns none of it.
+
+        For logs of blocks that the undo journal still holds.
+        """
+        cdef log_event log
+        cdef head_event head
+        if wire_parse(<const char *>message, len(message), &log, &head) != WIRE_LOG:
+            raise ValueError(f"expected a log, was {message[:120]!r}")
+        return table_knows(&self.table.t, &log)
 
     def end_load(self, uint64_t block):
         """The table is true after `block`: applies what waited and goes live.
@@ -345,7 +499,7 @@ cdef class Core:
         Events up to that block are in the load already and are passed over by the table. False,
         with the reason in `doubt`, where a reorg or an event that waited contradicts the load.
         """
-        cdef uint32_t i
+        cdef uint32_t i, n
         if self.head.number < block:
             raise ValueError(f"loaded at block {block}, but the newest head is {self.head.number}")
         if self.spoiled is not None:
@@ -360,12 +514,28 @@ cdef class Core:
         self.audit.n_queued = 0
         # Not the larger of both: a log that claimed a later block would hold back every decision.
         self.logs_block = block
-        for i in range(self.n_buffer):
+        self.know_block(self.head.number, (<const char *>self.head.hash)[:32])
+        n, self.n_buffer = self.n_buffer, 0
+        for i in range(n):
             if self.live and self.buffer[i].block_number > block:
-                self.apply(&self.buffer[i])
-        self.n_buffer = 0
+                self.apply_kept(i)
         self.fresh = True
         return self.live
+
+    cdef int apply_kept(self, uint32_t i) except -1:
+        # Applying may keep it again, in this place or an earlier one.
+        cdef log_event e = self.buffer[i]
+        return self.apply(&e)
+
+    def end_reading(self):
+        """Pools that were being read (SLOT_LOADING) have their states: applies what waited for them.
+        """
+        cdef uint32_t i, n
+        n, self.n_buffer = self.n_buffer, 0
+        for i in range(n):
+            if self.live:
+                self.apply_kept(i)
+        self.fresh = True
 
     def set_nonce(self, uint64_t nonce):
         """The next transaction's nonce."""

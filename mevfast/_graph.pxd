@@ -65,6 +65,9 @@ cdef struct candidate:
 cdef uint32_t NO_PAIR
 
 
+cdef enum:
+    N_BLOOM_EVENTS = 5
+
 cdef class Graph:
     cdef readonly Table table
     cdef token_node *nodes
@@ -85,6 +88,8 @@ cdef class Graph:
     cdef uint16_t *bloom_bits     # by slot: three bit numbers of its address
     cdef const uint8_t *bloom     # 256 bytes of the open block's head, NULL where closed; borrowed
     cdef uint64_t bloom_block
+    cdef uint16_t event_bits[N_BLOOM_EVENTS][3]
+    cdef uint32_t n_pools
     cdef candidate *found
     cdef uint32_t n_found
     cdef uint8_t *scanned         # by slot: its cycles are in `found` already
@@ -104,6 +109,7 @@ cdef class Graph:
     cdef void begin(self) noexcept nogil
     cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil
     cdef bint awaited(self, uint32_t slot) noexcept nogil
+    cdef uint32_t missing(self, const uint8_t *bloom, uint64_t block) noexcept nogil
     cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil
     cdef double price_in_base(self, uint32_t token) noexcept nogil
     cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil

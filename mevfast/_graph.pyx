@@ -13,10 +13,17 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
-from mevfast._cache cimport SLOT_QUARANTINED, SLOT_STALE, Table, slot_body, table_view
+from mevfast._cache cimport (
+    SLOT_QUARANTINED,
+    SLOT_STALE,
+    TABLE_NO_SLOT,
+    Table,
+    slot_body,
+    table_view,
+)
 from mevfast._pool cimport pool_marginal_price
 from mevfast._size cimport NEAR_LOG, closed_form, virtual_of, virtual_pool
-from mevfast.types cimport pool_state
+from mevfast.types cimport POOL_UNISWAP_V2, pool_state
 
 cdef uint32_t NO_PAIR = 0xffffffff
 DROP_NAMES = (
@@ -26,6 +33,19 @@ DROP_NAMES = (
 )
 
 cdef double BOUND_ERROR = 1e-9       # of the doubles it is computed in, generously
+cdef double MOST_BY_CHANCE = 0.01    # pools that a bloom may name without cause
+
+# What moves a pool: Sync of pairs, then Swap, Mint, Burn and Initialize of V3 pools.
+BLOOM_EVENTS = (
+    "1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1",
+    "c42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67",
+    "7a53080ba414158be7ec69b987b5fb7d07dee101fe85488f0853ae16239d0bde",
+    "0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da98982c",
+    "98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95",
+)
+
+cdef extern from *:
+    int __builtin_popcount(unsigned int) noexcept nogil
 
 cdef extern from "keccak.h" nogil:
     void keccak256(uint8_t *out, const uint8_t *data, size_t n) noexcept
@@ -33,6 +53,24 @@ cdef extern from "keccak.h" nogil:
 
 cdef uint32_t pair_hash(uint32_t a, uint32_t b) noexcept nogil:
     return <uint32_t>(((<uint64_t>a << 32 | b) * <uint64_t>0x9e3779b97f4a7c15) >> 32)
+
+
+cdef bint in_bloom(const uint8_t *bloom, const uint16_t *bits) noexcept nogil:
+    """Whether a logs bloom has the three bits of an address or topic (Yellow Paper 4.3.1)."""
+    cdef uint32_t i
+    for i in range(3):
+        if not bloom[255 - (bits[i] >> 3)] >> (bits[i] & 7) & 1:
+            return False
+    return True
+
+
+cdef void note_bits(uint16_t *bits, const uint8_t *data, size_t n) noexcept nogil:
+    """The three bits that a logs bloom has of an address or topic."""
+    cdef uint8_t digest[32]
+    cdef uint32_t i
+    keccak256(digest, data, n)
+    for i in range(3):
+        bits[i] = (digest[2 * i] << 8 | digest[2 * i + 1]) & 2047
 
 
 cdef class Graph:
@@ -67,6 +105,8 @@ cdef class Graph:
                 or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
         memset(self.pair_index, 0xff, size * sizeof(uint32_t))
+        for rank, topic in enumerate(BLOOM_EVENTS):
+            note_bits(self.event_bits[<int>rank], <const uint8_t *><bytes>bytes.fromhex(topic), 32)
         self.max_hops = MAX_HOPS
         for rank, address in enumerate(start_tokens):
             self._grow(table.add_token(address))
@@ -163,7 +203,6 @@ cdef class Graph:
         cdef slot_body *body
         cdef uint32_t a, b, i
         cdef token_pair *pair
-        cdef uint8_t digest[32]
         if slot >= self.table.t.n_slots:
             raise IndexError(f"slot {slot}: the table holds {self.table.t.n_slots}")
         body = &self.table.t.slots[slot].body
@@ -185,9 +224,8 @@ cdef class Graph:
             pair.backward[pair.n] = slot
             pair.n += 1
             self.known[slot] = True
-            keccak256(digest, body.address, 20)
-            for i in range(3):
-                self.bloom_bits[3 * slot + i] = (digest[2 * i] << 8 | digest[2 * i + 1]) & 2047
+            self.n_pools += 1
+            note_bits(&self.bloom_bits[3 * slot], body.address, 20)
         self.refresh(slot)
 
     def dropped(self):
@@ -283,14 +321,37 @@ cdef class Graph:
         three bits of 2,048 by the hash of the address. A pool that it does not name is settled,
         one that it names is once a log of that block has been applied to it.
         """
-        cdef uint16_t *bits = &self.bloom_bits[3 * slot]
-        cdef uint32_t i
         if self.bloom == NULL or self.table.t.slots[slot].body.block >= self.bloom_block:
             return False
-        for i in range(3):
-            if not self.bloom[255 - (bits[i] >> 3)] >> (bits[i] & 7) & 1:
-                return False
-        return True
+        return in_bloom(self.bloom, &self.bloom_bits[3 * slot])
+
+    cdef uint32_t missing(self, const uint8_t *bloom, uint64_t block) noexcept nogil:
+        """A pool that a closed block's bloom names, with an event of its kind, and no log reached.
+
+        Returns its slot or TABLE_NO_SLOT. A bloom so full that it would name some pool by chance
+        (1 % of the times or more) is no evidence.
+        """
+        cdef uint32_t i, slot, bits = 0
+        cdef bint pair_event = in_bloom(bloom, self.event_bits[0])
+        cdef bint v3_event = False
+        cdef double share
+        cdef slot_body *body
+        for i in range(256):
+            bits += __builtin_popcount(bloom[i])
+        share = bits / 2048.0
+        if self.n_pools * share * share * share > MOST_BY_CHANCE:
+            return TABLE_NO_SLOT
+        for i in range(1, N_BLOOM_EVENTS):
+            v3_event |= in_bloom(bloom, self.event_bits[i])
+        if not pair_event and not v3_event:
+            return TABLE_NO_SLOT
+        for slot in range(self.table.t.n_slots):
+            if not self.known[slot] or not in_bloom(bloom, &self.bloom_bits[3 * slot]):
+                continue
+            body = &self.table.t.slots[slot].body
+            if body.block < block and (pair_event if body.kind == POOL_UNISWAP_V2 else v3_event):
+                return slot
+        return TABLE_NO_SLOT
 
     # ---- the edge scan ----
 
