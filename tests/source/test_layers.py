@@ -32,8 +32,10 @@ FLOORS: list[set[str]] = [
     {"mevfast._core"},
     {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic
+    {"mevfast.schema"},
+    {"mevfast.chains"},
     {"mevfast.model", "mevfast.config", "mevfast.market_file"},
-    {"mevfast.chains", "mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
+    {"mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step

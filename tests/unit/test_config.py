@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mevfast import config as schema
+from mevfast import config as settings
+from mevfast import schema
 from mevfast.config import Config, Factory, Flash, Key, Market, Node, Search, load_config, shown
 from mevfast.errors import ConfigError
 
@@ -248,8 +249,8 @@ def schema_keys(kind: type, prefix: str = "") -> set[str]:
     """Every key a config may have, dotted, as TOML spells it."""
     keys = set()
     for item in dataclasses.fields(kind):
-        name = prefix + schema._SPELLED.get(item.name, item.name)
-        section = schema._section_type(item.type)
+        name = prefix + schema.SPELLED.get(item.name, item.name)
+        section = schema.section_type(item.type)
         keys |= schema_keys(section, f"{name}.") if section else {name}
     return keys
 
@@ -278,9 +279,18 @@ def test_example_config_loads(root: Path, tmp_path: Path) -> None:
 def test_example_config_has_every_key_with_its_default(root: Path) -> None:
     text = (root / "systemd" / "mevfast.example.toml").read_text()
     # Alternatives stand behind "# ": bring them out.
-    text = re.sub(r"^# (\[\w+\]|\w+ = .*)$", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"^# (\[+[\w.]+\]+|\w+ = .*)$", r"\1", text, flags=re.MULTILINE)
     table = tomllib.loads(text)
     assert toml_keys(table) == schema_keys(Config)
     for section in ("gas", "execution", "risk", "table", "log"):
-        defaults = getattr(schema, section.capitalize())()
-        assert table[section] == dataclasses.asdict(defaults), section
+        defaults = getattr(settings, section.capitalize())()
+        # What has no default is shown with a value that it might have.
+        stated = {
+            key: value for key, value in dataclasses.asdict(defaults).items() if value is not None
+        }
+        shown_there = {key: table[section][key] for key in stated}
+        assert shown_there == stated, section
+    node = settings.Node(url="ws://localhost", chain_id=42161)
+    for key in ("return_after_s", "request_timeout_s", "head_timeout_s", "max_gap_blocks"):
+        assert table["node"][key] == getattr(node, key)
+    assert table["node"]["fallback_urls"] == list(node.fallback_urls)
