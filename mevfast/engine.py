@@ -1,30 +1,30 @@
 """The engine: wires the hot half (`_core` and below) to the node and follows what it sent.
 
-Owns the connection's life: subscribe, load, go live, and all of that again whenever the state is
-in doubt. Frames go to the core on the connection's own stack; nothing here stands between a frame
-and its transaction.
+Owns the connection's life: subscribe, have the table made true (`keeper`), go live, and mend it
+whenever it is in doubt; on the next node of the config where one fails. Frames go to the core on
+the connection's own stack; nothing here stands between a frame and its transaction.
 """
 
 import asyncio
 import gc
 import logging
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from mevfast._cache import Table
 from mevfast._core import Core
 from mevfast._search import Search
 from mevfast._tx import Signer
-from mevfast.chain.rpc import FIRST_HOT_ID, Rpc, check_chain_id
+from mevfast.chain.rpc import FIRST_HOT_ID, Rpc, check_chain_id, shown_url
 from mevfast.config import Config
 from mevfast.dex import market
 from mevfast.errors import NodeError, RpcError
 from mevfast.execution.lenders import read_terms
-from mevfast.execution.receipts import balance_changes, verdict
 from mevfast.execution.risk import RiskGate
-from mevfast.model import PoolRecord, Trade
+from mevfast.execution.settlement import Settlement
+from mevfast.keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +36,8 @@ REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
-REORG_BLOCKS = 64
-"""Factories' logs of blocks older than this are read once, newer ones at every load."""
-REFUSALS = ("nonce too low", "replacement", "insufficient funds", "underpriced", "invalid")
-"""What nodes say of a transaction they did not take. After anything else it may still land."""
-KEPT_TRADES = 10_000
+MOST_ATTEMPTS = 20
+"""At making the table true on one connection, before another one is made."""
 
 
 def _address(text: str) -> bytes:
@@ -73,7 +70,11 @@ class Engine:
         self.executor = config.executor_address
         self.on_live = on_live
         start = [_address(token) for token in config.market.start_tokens]
-        self.table = Table(capacity=config.table.capacity)
+        self.table = Table(
+            capacity=config.table.capacity,
+            path=str(config.table.path) if config.table.path else None,
+            chain_id=config.node.chain_id,
+        )
         self.search = Search(self.table, start, _address(config.market.base_token))
         self.search.configure(
             max_hops=config.search.max_hops,
@@ -101,28 +102,21 @@ class Engine:
         self.core.paused = True
         self.account = signer.address
         self.risk = RiskGate(config.risk)
-        self.pools: list[PoolRecord] = []
-        self._settled: list[PoolRecord] = []  # made too long ago for a reorg to take them back
-        self._settled_to = -1
-        self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
-        self.outcomes: Counter[str] = Counter()
-        self.predicted_wei = self.realised_wei = 0
+        self.keeper = Keeper(self.core, config)
+        self.settlement = Settlement(self.core, config, self.risk, self._doubt)
+        self.trades, self.outcomes = self.settlement.trades, self.settlement.outcomes
         self.calls: Counter[str] = Counter()
         self.calls_at_live: Counter[str] = Counter()
         self.first_block: int | None = None
-        self.loads = 0
         self.load_s = 0.0
         self.pause_reason = ""
         self._rpc: Rpc | None = None
         self._head_at = self.progress_at = time.monotonic()
-        self._said_at = self._head_at
-        self._moved = asyncio.Event()
-        self._doubted = False
+        self._started_at = self._head_at
+        self._begun = False  # the table was true once: from then on it is mended
+        self._first_is_back = False
+        self._moved, self._work = asyncio.Event(), asyncio.Event()
         self._stopping = asyncio.Event()
-        self._nonce_gap = False  # a nonce was not used: whatever has a later one is stuck
-        self._suspects: dict[frozenset[bytes], set[bytes]] = {}
-        self._asking: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- life ----
 
@@ -140,7 +134,7 @@ class Engine:
                 life.result()
         finally:
             # Whatever is being waited for, a stop does not wait for it.
-            tasks = (life, stop, *self._tasks)
+            tasks = (life, stop, *self.settlement.tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,35 +142,44 @@ class Engine:
             gc.unfreeze()
 
     async def _live(self) -> None:
-        failures = 0
+        """Sessions on one node after another, in the order of the config."""
+        urls = self.config.node.urls
+        at = failures = 0
         while True:
-            loads = self.loads
+            recoveries = self.keeper.recoveries
             self.progress_at = time.monotonic()
             try:
-                await self._session()
+                await self._session(urls, at)
+                at = 0  # it ended because the first node is back
+                continue
             except (NodeError, RpcError) as error:
-                if self.loads == 0:
+                at = (at + 1) % len(urls)
+                if not self._begun and at == 0:
                     raise
-                if self.loads > loads:
+                if self.keeper.recoveries > recoveries:
                     failures = 0
-                logger.warning("nothing is sent until the node is back: %s", error)
+                more = f"; trying {shown_url(urls[at])}" if len(urls) > 1 else ""
+                logger.warning("nothing is sent until the node is back: %s%s", error, more)
+            if at == 0:  # none of them is to be had: no hurry
                 await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
                 failures += 1
 
-    async def _session(self) -> None:
-        """One connection from its first to its last frame."""
+    async def _session(self, urls: Sequence[str], at: int) -> None:
+        """One connection from its first to its last frame; ends well where the first node of the
+        list is to be had again."""
         node = self.config.node
-        self.core.begin_load("connecting")
+        self._doubt("connecting")
         rpc = await Rpc.connect(
-            node.url,
+            urls[at],
             request_timeout=node.request_timeout_s,
             hot=self.core,
             on_disconnect=self._lost,
             on_notification=self._unread,
-            on_hot_answer=self._answered,
+            on_hot_answer=self.settlement.answered,
         )
         self._rpc = rpc
         self.progress_at = time.monotonic()
+        beside: list[asyncio.Task[None]] = []
         try:
             await check_chain_id(rpc, node.chain_id)
             await self._check_executor(rpc)
@@ -184,26 +187,131 @@ class Engine:
             await rpc.subscribe("newHeads")
             await rpc.subscribe("logs", {"topics": [market.TOPICS]})
             self._head_at = self.progress_at = time.monotonic()
-            housekeeping = asyncio.create_task(self._housekeeping(rpc))
-            housekeeping.add_done_callback(lambda _: self._moved.set())
-            try:
-                while True:
-                    if housekeeping.done():
-                        housekeeping.result()  # nothing is sent without the risk gate
-                    # Behind a gap nothing is mined: first all of it must have expired.
-                    if not (self.core.live or (self._nonce_gap and self.core.trades())):
-                        await self._load(rpc)
-                    await self._next_head(rpc)
-                    self._follow(rpc)
-            finally:
-                housekeeping.cancel()
-                await asyncio.gather(housekeeping, return_exceptions=True)
+            self._first_is_back = False
+            beside.append(self._beside(self._housekeeping(rpc)))
+            if at > 0:
+                beside.append(self._beside(self._watch_first(urls[0])))
+            await self._keep(rpc, beside)
         finally:
-            self.core.begin_load("the connection is closed")
+            self._doubt("the connection is closed")
             self.core.send = self._not_connected
             self._rpc = None
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             self.calls.update(rpc.calls)
             await rpc.close()
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of this session, whose end the session notices."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._moved.set())
+        return task
+
+    async def _keep(self, rpc: Rpc, beside: list[asyncio.Task[None]]) -> None:
+        """Keeps the table true and follows what was sent, until the session ends."""
+        upkeep: asyncio.Task[None] | None = None
+        attempts = 0
+        try:
+            while not self._first_is_back:
+                for task in (*beside, upkeep):
+                    if task is not None and task.done():
+                        task.result()  # nothing is sent without the risk gate, or on stale pools
+                if not self.core.live and upkeep is not None:
+                    upkeep.cancel()
+                    await asyncio.gather(upkeep, return_exceptions=True)
+                    upkeep = None
+                # Behind a gap nothing is mined: first all of it must have expired.
+                if not (self.core.live or (self.settlement.nonce_gap and self.core.trades())):
+                    attempts += 1
+                    if attempts > MOST_ATTEMPTS:
+                        raise NodeError(
+                            f"{rpc.url}: the state could not be made true in {MOST_ATTEMPTS} "
+                            f"attempts, last because: {self.core.doubt}"
+                        )
+                    await self._make_true(rpc)
+                    self.progress_at = time.monotonic()
+                    continue
+                if self.core.live and upkeep is None:
+                    attempts = 0
+                    upkeep = self._beside(self._upkeep(rpc))
+                await self._next_head(rpc)
+                self.settlement.follow(rpc)
+                self._work.set()
+        finally:
+            if upkeep is not None:
+                upkeep.cancel()
+                await asyncio.gather(upkeep, return_exceptions=True)
+
+    async def _make_true(self, rpc: Rpc) -> None:
+        """One attempt to bring the table up to the node's newest block; the first one begins it."""
+        if not self.core.trades():
+            count = await rpc.request("eth_getTransactionCount", [self.account, "latest"])
+            self.core.set_nonce(_quantity(count, "eth_getTransactionCount"))
+            self.settlement.nonce_gap = False
+        if self._begun:
+            await self.keeper.mend(rpc, self._next_head)
+            return
+        await self._refresh(rpc)
+        self._begun = await self.keeper.begin(rpc)
+
+    async def _upkeep(self, rpc: Rpc) -> None:
+        """Finds and reads pools for as long as the table is true, and looks for lost logs."""
+        ready = False
+        if not self.keeper.discovered:
+            await self.keeper.discover(rpc)
+        while True:
+            await self.keeper.announced(rpc)
+            await self.keeper.read(rpc)
+            if not ready and self.core.live:
+                ready = True
+                self._ready(rpc)
+            if self.core.head_number - self.keeper.verified >= self.config.table.verify_blocks:
+                lost = await self.keeper.verify(rpc)
+                if lost is not None:
+                    self._doubt(f"a log of block {lost} never came", lost)
+            self._work.clear()
+            await self._work.wait()
+
+    def _ready(self, rpc: Rpc) -> None:
+        """Every pool that can be read is: trading in earnest begins, or goes on."""
+        if self.first_block is None:
+            self.first_block = self.core.head_number
+            self.load_s = time.monotonic() - self._started_at
+            self.calls_at_live = self.calls + rpc.calls
+            if not len(self.table):
+                raise NodeError(
+                    "market.factory: expected pools, the factories' logs name none that has a "
+                    "price; check the factories' addresses and from_block"
+                )
+            logger.info(
+                "live at block %d: %d pools, %d tokens, loaded in %.2f s",
+                self.first_block, len(self.table), len(self.table.token_addresses), self.load_s,
+            )  # fmt: skip
+            # The collector runs in housekeeping, never between a frame and its transaction, and
+            # what is loaded is not walked again.
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+        if self.on_live:
+            self.on_live()
+
+    async def _watch_first(self, url: str) -> None:
+        """Tries the first node now and then while another one serves; ends once it keeps up."""
+        node = self.config.node
+        while True:
+            await asyncio.sleep(node.return_after_s)
+            try:
+                async with await Rpc.connect(url, request_timeout=node.request_timeout_s) as first:
+                    await check_chain_id(first, node.chain_id)
+                    number = _quantity(await first.request("eth_blockNumber"), "eth_blockNumber")
+            except (NodeError, RpcError) as error:
+                logger.info("the first node is not back yet: %s", error)
+                continue
+            if number + 1 >= self.core.head_number:
+                logger.info("%s is back: returning to it", shown_url(url))
+                self._first_is_back = True
+                return
 
     async def _next_head(self, rpc: Rpc) -> None:
         """Waits for a head or doubt. Raises NodeError where the connection ended or hangs."""
@@ -228,79 +336,6 @@ class Engine:
                 f"executor.address: expected a contract at {self.executor}, the chain has none; "
                 "deploy it with `python -m mevfast deploy` or correct the address"
             )
-
-    # ---- loading ----
-
-    async def _load(self, rpc: Rpc) -> None:
-        """Reads the market at one block while events wait, then goes live."""
-        why = self.core.doubt
-        started = self._said_at = time.monotonic()
-        if self.loads:
-            logger.warning("state in doubt, nothing is sent: %s; loading again", why)
-        self.core.begin_load()
-        self._doubted = False
-        before = self.core.head_number
-        while self.core.head_number == before:
-            # Events before this head are in its state, later ones wait in the core's buffer.
-            await self._next_head(rpc)
-        block = self.core.head_number
-        await self._discover(rpc, block)
-        self.progress_at = time.monotonic()
-        loads = await market.load(rpc, self.pools, block, self._loaded)
-        if not loads:
-            raise NodeError(
-                "market.factory: expected pools, the factories' logs name none that has a price; "
-                "check the factories' addresses and from_block"
-            )
-        for slot in range(len(self.table)):
-            self.table.mark_stale(slot)  # what this load leaves out has missed events
-        for load in loads:
-            pool = load.pool
-            slot = self.table.put(
-                pool.address, pool.kind, pool.token0, pool.token1, load.state, block
-            )
-            self.search.add_pool(slot)
-        await self._refresh(rpc)
-        if not self.core.trades():
-            count = await rpc.request("eth_getTransactionCount", [self.account, "latest"])
-            self.core.set_nonce(_quantity(count, "eth_getTransactionCount"))
-            self._nonce_gap = False
-        if self._doubted or not self.core.end_load(block):
-            return  # something that came meanwhile contradicts the load: again
-        self.loads += 1
-        self.load_s = time.monotonic() - started
-        logger.info(
-            "live at block %d: %d pools, %d tokens, loaded in %.2f s",
-            block, len(self.table), len(self.table.token_addresses), self.load_s,
-        )  # fmt: skip
-        # The collector runs in housekeeping, never between a frame and its transaction, and what
-        # is loaded is not walked again.
-        gc.collect()
-        gc.freeze()
-        gc.disable()
-        if self.first_block is None:
-            self.first_block = block
-            self.calls_at_live = self.calls + rpc.calls
-        if self.on_live:
-            self.on_live()
-
-    async def _discover(self, rpc: Rpc, block: int) -> None:
-        """The pools there are at a block; all but the newest are known since an earlier load."""
-        settings = self.config.market
-        settled = max(self._settled_to, block - REORG_BLOCKS)
-        self._settled += await market.discover(rpc, settings, settled, self._settled_to + 1)
-        self._settled_to = settled
-        recent = await market.discover(rpc, settings, block, settled + 1)
-        by_address = {pool.address: pool for pool in (*self._settled, *recent)}
-        self.pools = list(by_address.values())
-
-    def _loaded(self, done: int, total: int) -> None:
-        """Says how far a long load is, once a second."""
-        now = time.monotonic()
-        if now - self._said_at >= 1.0:
-            self._said_at = now
-            logger.info("loading pools: %d of %d", done, total)
-        self.progress_at = now
 
     async def _refresh(self, rpc: Rpc) -> None:
         """Lenders' terms and the account's balance."""
@@ -353,16 +388,16 @@ class Engine:
             self._moved.set()
         elif not self.core.live:
             self._moved.set()
+        elif self.core.created:
+            self._work.set()
 
     def _lost(self, _: NodeError) -> None:
-        self.core.begin_load("the connection is lost")
-        self._moved.set()
+        # Of the newest block not all logs may have come.
+        self._doubt("the connection is lost", max(0, self.core.head_number - 1))
 
-    def _doubt(self, why: str) -> None:
-        """Stops sending until a load that begins after now; one under way will not do."""
-        self._doubted = True
-        if self.core.live:
-            self.core.begin_load(why)
+    def _doubt(self, why: str, block: int | None = None) -> None:
+        """Stops sending until the table is made true anew; one attempt under way will not do."""
+        self.core.begin_load(why, block)
         self._moved.set()
 
     def _unread(self, message: dict[str, Any]) -> None:
@@ -372,137 +407,15 @@ class Engine:
             logger.warning("a notification could not be read: %.300r", message)
             self._doubt("a log or head of the node could not be read")
 
-    def _answered(self, request_id: int, result: Any, error: RpcError | None) -> None:
-        """The node's answer to a transaction: a hash, or why it was refused."""
-        if error is None:
-            return
-        for trade in self.core.trades():
-            if trade["request_id"] != request_id:
-                continue
-            if not any(words in error.message.lower() for words in REFUSALS):
-                # A gateway that lost patience, say: the receipt decides, or the deadline.
-                logger.warning("transaction 0x%s in doubt: %s", trade["tx"].hex(), error.message)
-            else:
-                record = self._record(trade, "rejected")
-                logger.warning("transaction %s refused: %s", record.tx, error.message)
-                self.core.resolve(trade["nonce"])
-                self.risk.refused()
-                self._nonce_gap = True
-                self._doubt(f"the node refused a transaction: {error.message}")
+    @property
+    def predicted_wei(self) -> int:
+        """Profit predicted for what has landed, base token."""
+        return self.settlement.predicted_wei
 
-    # ---- following what was sent ----
-
-    def _follow(self, rpc: Rpc) -> None:
-        """Asks for the receipts that can be there."""
-        head = self.core.head_number
-        for trade in self.core.trades():
-            nonce = trade["nonce"]
-            due = trade["landed_block"] is not None or head > trade["block"] + 1
-            if due and nonce not in self._asking:
-                self._asking.add(nonce)
-                task = asyncio.create_task(self._settle(rpc, trade, head))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-
-    async def _settle(self, rpc: Rpc, trade: dict[str, Any], head: int) -> None:
-        """Reads one receipt and books what it says."""
-        try:
-            receipt = await rpc.request("eth_getTransactionReceipt", ["0x" + trade["tx"].hex()])
-            if receipt is not None:
-                self._book(trade, receipt)
-            elif head > trade["block"] + self.config.execution.deadline_blocks + 2:
-                record = self._record(trade, "expired")
-                logger.warning("transaction %s was never mined", record.tx)
-                self.core.resolve(trade["nonce"])
-                self._nonce_gap = True
-                self._doubt("a transaction was never mined, nonces are in doubt")
-        except (NodeError, RpcError) as error:
-            logger.warning("no receipt for 0x%s yet: %s", trade["tx"].hex(), error)
-        except (KeyError, TypeError, ValueError) as error:
-            logger.warning("receipt of 0x%s not understood: %r", trade["tx"].hex(), error)
-        finally:
-            self._asking.discard(trade["nonce"])
-
-    def _record(self, trade: dict[str, Any], outcome: str) -> Trade:
-        predicted = trade["predicted"]
-        predicted_wei = predicted
-        if trade["token"] != _address(self.config.market.base_token):
-            # In the base token at the price the decision was made with: for totals only.
-            predicted_wei = int(trade["net"] + trade["gas_units"] * trade["gas_price"])
-        record = Trade(
-            tx="0x" + trade["tx"].hex(),
-            nonce=trade["nonce"],
-            decided_block=trade["block"],
-            token=trade["token"],
-            funding=trade["funding"],
-            amount_in=trade["amount_in"],
-            predicted=predicted,
-            predicted_wei=predicted_wei,
-            hops=trade["hops"],
-            latency_ns=trade["latency_ns"],
-            outcome=outcome,
-            explained=trade["explained"],
-        )
-        self.trades.append(record)
-        self.outcomes[outcome] += 1
-        return record
-
-    def _book(self, trade: dict[str, Any], receipt: dict[str, Any]) -> None:
-        """A receipt is in: what was predicted, and what the chain did."""
-        # The dict was made before the receipt was asked for; the core may know more by now.
-        current = {each["nonce"]: each for each in self.core.trades()}
-        trade = current.get(trade["nonce"], trade)
-        gas_used = int(receipt["gasUsed"], 16)
-        gas_wei = gas_used * int(receipt["effectiveGasPrice"], 16)
-        block = int(receipt["blockNumber"], 16)
-        if int(receipt["status"], 16) == 0:
-            record = self._record(trade, "reverted")
-            self.risk.reverted(gas_wei)
-            self._suspect(trade, block)
-        else:
-            changes = balance_changes(receipt["logs"], self.executor)
-            realised = changes.pop("0x" + trade["token"].hex(), 0)
-            outcome = verdict(trade["predicted"], trade["explained"], realised)
-            record = self._record(trade, outcome)
-            record.realised, record.left_over = realised, changes
-            record.realised_wei = record.predicted_wei * realised // max(record.predicted, 1)
-            self.predicted_wei += record.predicted_wei
-            self.realised_wei += record.realised_wei
-            self.risk.landed(gas_wei)
-            for suspects in self._suspects.values():
-                suspects.difference_update(hop["pool"] for hop in trade["hops"])
-            if outcome == "unexplained":
-                logger.error(
-                    "trade %s: predicted %d, recomputed %s, realised %d: unexplained",
-                    record.tx, record.predicted, record.explained, realised,
-                )  # fmt: skip
-        record.block = block
-        record.gas_used, record.gas_wei = gas_used, gas_wei
-        self.core.resolve(trade["nonce"])
-
-    def _suspect(self, trade: dict[str, Any], block: int) -> None:
-        """Quarantines the pools of a cycle whose second revert has no cause but themselves.
-
-        A token that takes a fee reverts however right the quote is. A lost race is not the
-        pools' doing: somebody changed one of them. Nor is a deadline that passed. A pool that a
-        trade landed through meanwhile is beyond suspicion.
-        """
-        pools = frozenset(hop["pool"] for hop in trade["hops"])
-        slots = {pool: slot for pool in pools if (slot := self.table.slot(pool)) is not None}
-        changed = max(self.table.read(slot)["block"] for slot in slots.values())
-        if max(changed, block - self.config.execution.deadline_blocks) > trade["block"]:
-            return
-        suspects = self._suspects.pop(pools, None)
-        if suspects is None:
-            self._suspects[pools] = set(pools)
-        elif suspects:
-            for pool in suspects:
-                self.table.quarantine(slots[pool])
-            logger.warning(
-                "pools in quarantine, trades through them revert with nobody else's swap before: "
-                "%s (does a token take a fee on transfer?)",
-                ", ".join(sorted("0x" + pool.hex() for pool in suspects)),
-            )
+    @property
+    def realised_wei(self) -> int:
+        """Profit of what has landed, base token."""
+        return self.settlement.realised_wei
 
     @property
     def rpc_calls(self) -> Counter[str]:
@@ -514,7 +427,8 @@ class Engine:
         """Whether a head, a step of a load or an attempt to connect came when it should have."""
         node = self.config.node
         limit = node.head_timeout_s + node.request_timeout_s + RECONNECT_S[-1] + 1.0
-        return time.monotonic() - self.progress_at < limit
+        newest = max(self.progress_at, self.keeper.progress_at)
+        return time.monotonic() - newest < limit
 
     @property
     def head_age_s(self) -> float:

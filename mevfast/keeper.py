@@ -1,0 +1,364 @@
+"""Keeps the reserve table true: finds pools, reads their states, mends what a node lost.
+
+One mechanism reads pools, whatever the reason: a slot without a true state is stale and not traded;
+stale slots are read in batches at one block, what matters most first, while their events wait. One
+mechanism mends: back to the newest block that the node still has, through the undo journal, then
+forward by the node's own logs. Sends nothing; the engine says when to do which.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from mevfast._core import Core
+from mevfast.chain.rpc import Rpc
+from mevfast.config import Config
+from mevfast.dex import market
+from mevfast.errors import DataError, NodeError, RpcError
+from mevfast.model import PoolRecord
+
+logger = logging.getLogger(__name__)
+
+READ_AT_ONCE = 256
+"""Pools read at one block: their puts hold the loop up for some milliseconds."""
+RETRY_BLOCKS = (4, 16, 64, 256, 1024)
+"""Blocks until a pool that did not answer as one is asked again; the last one repeats."""
+RANKED_BLOCKS = 50
+"""Blocks whose logs say which pools are busy, when there are many to read."""
+SAY_EVERY_S = 1.0
+
+Waiting = Callable[[Rpc], Awaitable[None]]
+
+
+def notification(kind: str, result: dict[str, Any]) -> bytes:
+    """What the node was asked for, as the notification it would have sent."""
+    return orjson.dumps(
+        {
+            "jsonrpc": "2.0",
+            "method": "eth_subscription",
+            "params": {"subscription": kind, "result": result},
+        }
+    )
+
+
+class Keeper:
+    """The state of one table, over as many connections as it takes.
+
+    `records` holds by slot what the table's pools are; `refused` why pools are not in it.
+    """
+
+    def __init__(self, core: Core, config: Config) -> None:
+        """Keeps the table of `core` by the rules of `config`; talks to nobody yet."""
+        self.core, self.config = core, config
+        self.table, self.search = core.table, core.search
+        self.records: dict[int, PoolRecord] = {}
+        self.refused: Counter[str] = Counter()
+        self.recoveries = 0
+        self.recovered_s = 0.0
+        self.logs_missed = 0
+        self.read_pools = 0
+        self.discovered = False
+        self.verified = 0
+        self.progress_at = time.monotonic()
+        self._said_at = 0.0
+        self._retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
+        self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
+        self._busy: Counter[bytes] = Counter()
+        self._bloom_pause = config.table.verify_blocks
+
+    # ---- finding pools ----
+
+    async def discover(self, rpc: Rpc) -> None:
+        """Every pool that the venues have announced up to the newest head, into the table."""
+        block = self.core.head_number
+        found = await market.discover(rpc, self.config.market, block, on_progress=self._searching)
+        self.admit(found)
+        if len(self.records) > READ_AT_ONCE:
+            await self._rank(rpc, block)
+        self.discovered = True
+
+    async def announced(self, rpc: Rpc) -> None:
+        """The pools that venues have announced since the last call, into the table."""
+        created = self.core.created
+        if not created:
+            return
+        messages, created[:] = created[:], []
+        logs = [orjson.loads(message)["params"]["result"] for message in messages]
+        found = await market.created(rpc, self.config.market, logs, self.core.head_number)
+        for pool in self.admit(found):
+            logger.info(
+                "new pool 0x%s: %s of %s, announced in block %d",
+                pool.id.hex(), pool.kind, pool.venue, pool.block,
+            )  # fmt: skip
+
+    def admit(self, found: Iterable[PoolRecord]) -> list[PoolRecord]:
+        """Takes pools into the table, stale until they are read; returns the new ones."""
+        new = []
+        for pool in found:
+            slot = self.table.slot(pool.id)
+            if slot is not None:
+                self.records[slot] = pool
+                continue
+            if len(self.table) == self.table.capacity:
+                self._evict()
+            slot = self.table.add(pool.id, pool.kind, pool.tokens, singleton=pool.emitter or None)
+            self.records[slot] = pool
+            new.append(pool)
+        return new
+
+    def remove(self, slot: int, why: str) -> None:
+        """Takes a pool out of search and table."""
+        self.search.remove_pool(slot)
+        self.table.remove(slot)
+        self.refused[why] += 1
+        for by_slot in (self.records, self._retry, self._read_at):
+            by_slot.pop(slot, None)
+
+    def _evict(self) -> None:
+        """Makes room for one pool where the table is full: the one that moved longest ago goes."""
+        slot = self.table.oldest()
+        if self.refused["table full"] == 0:
+            logger.warning(
+                "the table is full at %d pools: those that moved longest ago go; raise "
+                "table.capacity", self.table.capacity,
+            )  # fmt: skip
+        self.remove(slot, "table full")
+
+    async def _rank(self, rpc: Rpc, block: int) -> None:
+        """Counts the newest logs by contract: busy pools are read first."""
+        start = max(0, block - RANKED_BLOCKS)
+        try:
+            logs = await self._logs(rpc, start, block)
+        except (NodeError, RpcError) as error:
+            logger.info("pools are read in no particular order: %s", error)
+            return
+        self._busy.update(bytes.fromhex(log["address"][2:]) for log in logs)
+
+    # ---- reading states ----
+
+    def due(self) -> list[int]:
+        """Stale slots to be read now, what matters most first."""
+        block = self.core.head_number
+        slots = [
+            slot
+            for slot in self.table.stale()
+            if slot in self.records and self._retry.get(slot, (0, 0))[1] <= block
+        ]
+        slots.sort(key=lambda slot: (-self._busy[self.records[slot].address], slot))
+        return slots
+
+    async def read(self, rpc: Rpc) -> None:
+        """Reads every stale pool that is due; one by one batch, each at the newest block."""
+        self._expire()
+        while self.core.live and (slots := self.due()):
+            await self._read(rpc, slots[:READ_AT_ONCE])
+            self._reading(len(slots) - min(len(slots), READ_AT_ONCE))
+
+    async def _read(self, rpc: Rpc, slots: Sequence[int]) -> None:
+        block, losses = self.core.head_number, self.core.losses
+        by_id = {self.records[slot].id: slot for slot in slots}
+        self.table.set_loading(slots, True)
+        try:
+            loaded = await market.load(rpc, [self.records[slot] for slot in slots], block)
+            if not self.core.live or self.core.losses != losses:
+                return  # what was read may be of a block that is no more: later, again
+            for load in loaded.loads:
+                self._put(by_id[load.pool.id], load.pool, load.state, block)
+            for pool_id, why in loaded.failed.items():
+                self._failed(by_id[pool_id], why, block)
+        finally:
+            self.table.set_loading(slots, False)
+        self.core.end_reading()
+
+    def _put(self, slot: int, pool: PoolRecord, state: dict[str, Any], block: int) -> None:
+        self.table.put(
+            pool.id, pool.kind, pool.tokens, state, block, singleton=pool.emitter or None
+        )
+        self._retry.pop(slot, None)
+        self.read_pools += 1
+        if pool.kind in market.INCOMPLETE:
+            self._read_at[slot] = time.monotonic()
+        if pool.kind in self.search.kinds:
+            self.search.add_pool(slot)
+
+    def _failed(self, slot: int, why: str, block: int) -> None:
+        failures = self._retry.get(slot, (0, 0))[0]
+        if failures == 0:
+            pool = self.records[slot]
+            logger.info("pool 0x%s of %s is not traded: %s", pool.id.hex(), pool.venue, why)
+        wait = RETRY_BLOCKS[min(failures, len(RETRY_BLOCKS) - 1)]
+        self._retry[slot] = (failures + 1, block + wait)
+
+    def _expire(self) -> None:
+        """Pools whose events do not say everything are not relied upon for long."""
+        oldest = time.monotonic() - self.config.table.ttl_s
+        for slot in [slot for slot, at in self._read_at.items() if at < oldest]:
+            del self._read_at[slot]
+            self.table.mark_stale(slot)
+            self.search.refresh_pool(slot)
+
+    # ---- mending ----
+
+    async def begin(self, rpc: Rpc) -> bool:
+        """Takes the node's newest block for the beginning: from here on events are followed, and
+        pools are read at it or later. False where it must be tried again."""
+        self.core.begin_load()
+        head = await self._block(rpc, "latest")
+        self.core.feed_bytes(notification("head", head))
+        number = int(head["number"], 16)
+        self._know_parent(head)
+        self.verified = number
+        self.core.watch([bytes.fromhex(each.address[2:]) for each in self.config.market.factories])
+        return self.core.end_load(number)
+
+    def _know_parent(self, head: dict[str, Any]) -> None:
+        number = int(head["number"], 16)
+        if number > 0:
+            self.core.know_block(number - 1, bytes.fromhex(head["parentHash"][2:]))
+
+    async def mend(self, rpc: Rpc, next_head: Waiting) -> bool:
+        """Makes the table true again after a gap or a reorg; False where it must be tried again.
+
+        `next_head(rpc)` waits for the node's next head or raises NodeError.
+        """
+        started, why, trusted = time.monotonic(), self.core.doubt, self.core.trusted
+        self.core.begin_load()
+        head = await self._block(rpc, "latest")
+        self.core.feed_bytes(notification("head", head))
+        number = int(head["number"], 16)
+        if number < trusted and self._knows(head):
+            logger.info("the node is %d blocks behind what was seen already", trusted - number)
+            await next_head(rpc)
+            return False
+        fork = await self._fork(rpc, min(trusted, number))
+        if fork is None or number - fork > self.config.node.max_gap_blocks:
+            return self._start_over(number, why)
+        logs = await self._logs(rpc, fork + 1, number) if fork < number else []
+        again = await rpc.batch(
+            [("eth_getBlockByNumber", [hex(each), False]) for each in (fork, number)]
+        )
+        if [_hash(each) for each in again] != [self.core.block_hash(fork), _hash(head)]:
+            return False  # it has moved on to another branch meanwhile
+        undone = self.table.undo_records
+        changed = self.core.roll_back(fork)
+        if changed is None:
+            return self._start_over(number, why)
+        undone -= self.table.undo_records
+        self._forget_after(fork)
+        self._know_parent(head)
+        messages = [notification("logs", log) for log in sorted(logs, key=_place)]
+        applied = self.core.catch_up(messages)
+        if not self.core.end_load(number):
+            return False
+        self.progress_at = time.monotonic()
+        took = self.progress_at - started
+        missed = max(0, applied - undone)
+        self.recoveries += 1
+        self.recovered_s += took
+        self.logs_missed += missed
+        if missed == 0 and self.core.bloom_doubts:
+            # A bloom names pools by chance as well: the more often, the longer it is not asked.
+            self.core.bloom_from = number + self._bloom_pause
+        logger.warning(
+            "recovered in %.1f ms at block %d after: %s; back to block %d, %d events undone, %d "
+            "applied, %d of them missed before, %d pools to be read",
+            1000 * took, number, why, fork, undone, applied, missed, len(self.table.stale()),
+        )  # fmt: skip
+        return True
+
+    def _start_over(self, number: int, why: str) -> bool:
+        """Too far back for the journal or the node's logs: every pool is read again."""
+        for slot in self.records:
+            self.table.mark_stale(slot)
+            self.search.refresh_pool(slot)
+        self._retry.clear()
+        self.verified = number
+        self.recoveries += 1
+        logger.warning(
+            "all %d pools are read again at block %d after: %s", len(self.records), number, why
+        )
+        return self.core.end_load(number)
+
+    async def _fork(self, rpc: Rpc, newest: int) -> int | None:
+        """The newest block not above `newest` that the table went through and the node has."""
+        oldest = max(0, newest - self.config.table.undo_blocks)
+        known = [n for n in range(newest, oldest, -1) if self.core.block_hash(n)]
+        start, size = 0, 1
+        while start < len(known):
+            part = known[start : start + size]
+            blocks = await rpc.batch([("eth_getBlockByNumber", [hex(n), False]) for n in part])
+            for number, block in zip(part, blocks, strict=True):
+                if _hash(block) == self.core.block_hash(number):
+                    return number
+            start, size = start + size, 8
+        return None
+
+    def _knows(self, head: dict[str, Any]) -> bool:
+        return self.core.block_hash(int(head["number"], 16)) == _hash(head)
+
+    def _forget_after(self, fork: int) -> None:
+        """Pools that were announced in blocks that are gone, or are about to be announced again."""
+        for slot in [slot for slot, pool in self.records.items() if pool.block > fork]:
+            self.remove(slot, "announced in a block that was taken back")
+
+    async def verify(self, rpc: Rpc) -> int | None:
+        """Compares the logs of closed blocks with what the table has seen: the oldest block with a
+        log that never came, or None. To be called about every `table.verify_blocks`."""
+        start, end = self.verified + 1, self.core.head_number - 2
+        if end < start:
+            return None
+        losses = self.core.losses
+        logs = await self._logs(rpc, start, end)
+        if not self.core.live or self.core.losses != losses:
+            return None
+        missing = [log for log in logs if not self.core.knows(notification("logs", log))]
+        if missing:
+            return min(int(log["blockNumber"], 16) for log in missing)
+        self.verified = end
+        return None
+
+    # ---- asking the node ----
+
+    async def _block(self, rpc: Rpc, which: str) -> dict[str, Any]:
+        block = await rpc.request("eth_getBlockByNumber", [which, False])
+        if not isinstance(block, dict) or _hash(block) is None:
+            raise NodeError(
+                f"{rpc.url}: eth_getBlockByNumber({which}): expected a block, was {block!r:.80}"
+            )
+        return block
+
+    async def _logs(self, rpc: Rpc, start: int, end: int) -> list[dict[str, Any]]:
+        """Every log of our topics in these blocks."""
+        return await market.logs(rpc, start, end)
+
+    # ---- saying so ----
+
+    def _searching(self, done: int, total: int) -> None:
+        self._say("searching for pools: block %d of %d", done, total)
+
+    def _reading(self, left: int) -> None:
+        self._say("reading pools: %d of %d", len(self.records) - left, len(self.records))
+
+    def _say(self, text: str, *values: object) -> None:
+        """A line about long work, once a second."""
+        now = self.progress_at = time.monotonic()
+        if now - self._said_at >= SAY_EVERY_S:
+            self._said_at = now
+            logger.info(text, *values)
+
+
+def _hash(block: Any) -> bytes | None:
+    """The hash in a block as the node answers it; None of anything else."""
+    try:
+        return bytes.fromhex(block["hash"][2:])
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _place(log: dict[str, Any]) -> tuple[int, int]:
+    return int(log["blockNumber"], 16), int(log["logIndex"], 16)
