@@ -408,15 +408,20 @@ cdef class Core:
             memcpy(self.venues[self.n_venues], <const uint8_t *><bytes>address, 20)
             self.n_venues += 1
 
-    def begin_load(self, str why=None, block=None):
+    def distrust(self, str why not None, block=None):
+        """The table is in doubt from `block` on, by default from the newest head: nothing is sent.
+
+        A load that is under way then ends in False.
+        """
+        self.lose(why, self.head.number if block is None else block)
+
+    def begin_load(self, str why=None):
         """Events from here on wait; returns the newest head's number, 0 where none came yet.
 
-        With `why`, the table is in doubt from `block` on (from the newest head on by default).
         The next head may follow any other: the load is to be made at it or a later one.
         """
-        if why is not None:
-            self.lose(why, self.head.number if block is None else block)
-        self.live = False
+        if why is not None or self.live:
+            self.lose(why or "it is loaded", self.head.number)
         self.spoiled = None
         self.n_buffer = 0
         self.closing_block = 0

@@ -397,7 +397,7 @@ class Engine:
 
     def _doubt(self, why: str, block: int | None = None) -> None:
         """Stops sending until the table is made true anew; one attempt under way will not do."""
-        self.core.begin_load(why, block)
+        self.core.distrust(why, block)
         self._moved.set()
 
     def _unread(self, message: dict[str, Any]) -> None:
