@@ -1,0 +1,263 @@
+"""Doubt and what ends it: which block it begins at, and that mending equals having missed nothing."""
+
+import random
+from typing import Any
+
+import pytest
+
+from tests import frames
+from tests.frames import address, block_hash
+from tests.market import pool_address, token
+from tests.unit.test_core import A, B, C, Chain
+
+SYNC = bytes.fromhex(frames._TOPIC["sync"])
+
+
+def doubt(chain: Chain, *words: str, trusted: int) -> None:
+    core = chain.core
+    assert not core.live
+    assert all(word in core.doubt for word in words), core.doubt
+    assert core.trusted == trusted
+    assert chain.sent == []
+
+
+def sync(i: int, amount: int, block: int, index: int = 0, **more: Any) -> bytes:
+    return frames.v2_sync(pool_address(i), amount, 2 * amount, block=block, index=index, **more)
+
+
+def states(chain: Chain) -> list[dict[str, Any]]:
+    rows = [chain.core.table.read(slot) for slot in range(4)]
+    return [{k: v for k, v in row.items() if k != "loaded_block"} for row in rows]
+
+
+def test_a_reorg_is_in_doubt_from_its_first_block() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(102), frames.head(103))
+    chain.feed(frames.head(102, fork=1))
+    doubt(chain, "reorg of 2 blocks", trusted=101)
+
+
+def test_a_deeper_head_while_in_doubt_moves_the_doubt_back() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(102), frames.head(103))
+    chain.feed(frames.head(103, fork=1), frames.head(102, fork=2))
+    doubt(chain, "reorg of 1 blocks", trusted=101)
+
+
+def test_missed_heads_leave_the_last_one_in_doubt() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(105))
+    doubt(chain, "head 105 does not follow head 101", trusted=100)
+
+
+def test_a_log_of_another_block_of_the_same_number_is_a_reorg() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(102, fork=7, parent=block_hash(101)))
+    assert chain.core.live
+    chain.feed(sync(0, 10**21, 102))
+    doubt(chain, "a log is of another block 102", trusted=101)
+
+
+def test_a_log_of_a_block_that_was_taken_back() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(102), sync(0, 10**21, 101, removed=True))
+    doubt(chain, "block 101 was taken back", trusted=100)
+
+
+def test_a_log_of_a_far_block_moves_nothing() -> None:
+    chain = Chain()
+    before = states(chain)
+    chain.feed(sync(0, 10**21, 10**6))
+    doubt(chain, "a log of block 1000000 came at head 100", trusted=100)
+    assert states(chain) == before
+
+
+def test_logs_of_one_pool_in_the_wrong_order() -> None:
+    chain = Chain()
+    chain.feed(sync(0, 10**20, 101, index=4), sync(0, 10**21, 101, index=2))
+    doubt(chain, "a log of block 101 came after a later one of its pool", trusted=100)
+
+
+def test_logs_sent_twice_are_no_doubt() -> None:
+    chain = Chain()
+    first, second = sync(0, 10**20, 101, index=2), sync(0, 10**21, 101, index=4)
+    chain.feed(first, second, first, second, frames.head(101), first)
+    assert chain.core.live
+    assert chain.core.table.read(0)["reserve0"] == 10**21
+
+
+def test_heads_sent_twice_and_old_ones_are_no_doubt() -> None:
+    chain = Chain()
+    heads = [frames.head(101), frames.head(102)]
+    chain.feed(heads[0], heads[0], heads[1], heads[0], heads[1])
+    assert chain.core.live
+    assert chain.core.head_number == 102
+
+
+# ---- blooms ----
+
+
+def test_a_log_that_a_bloom_promises_and_that_never_came() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101, logs_of=[A, SYNC]))
+    assert chain.core.live
+    chain.feed(frames.head(102))
+    doubt(chain, "block 101 names pool 0x" + A.hex(), trusted=100)
+    assert chain.core.bloom_doubts == 1
+
+
+def test_a_log_that_a_bloom_promises_and_that_came() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101, logs_of=[A, SYNC]), sync(0, 10**20, 101), frames.head(102))
+    assert chain.core.live
+
+
+@pytest.mark.parametrize("named", [[A], [C, SYNC], [address(99), SYNC]])
+def test_a_bloom_without_an_event_that_moves_the_pool(named: list[bytes]) -> None:
+    """A Transfer of the pair's own shares, say."""
+    chain = Chain()
+    chain.feed(frames.head(101, logs_of=named), frames.head(102))
+    assert chain.core.live
+
+
+def test_a_full_bloom_is_no_evidence() -> None:
+    chain = Chain()
+    crowd = [address(i) for i in range(200, 500)]
+    chain.feed(frames.head(101, logs_of=[A, SYNC, *crowd]), frames.head(102))
+    assert chain.core.live
+
+
+def test_blooms_may_be_passed_over_for_a_while() -> None:
+    chain = Chain()
+    chain.core.bloom_from = 102
+    chain.feed(frames.head(101, logs_of=[A, SYNC]), frames.head(102, logs_of=[B, SYNC]))
+    assert chain.core.live
+    chain.feed(frames.head(103))
+    doubt(chain, "block 102 names pool 0x" + B.hex(), trusted=101)
+
+
+# ---- mending ----
+
+
+def mend(chain: Chain, fork: int, logs: list[bytes], head: bytes, number: int) -> bool:
+    core = chain.core
+    core.begin_load()
+    core.feed_bytes(head)
+    assert core.roll_back(fork) is not None
+    core.catch_up(logs)
+    return bool(core.end_load(number))
+
+
+def test_mending_a_reorg_equals_the_new_branch_alone() -> None:
+    """Random branches of Syncs, Mints, Burns and Swaps: back to the fork, then the other branch."""
+    for seed in range(30):
+        chance = random.Random(seed)
+        chain, clean = Chain(), Chain()
+        common = [_random_block(chance, n) for n in range(101, 103)]
+        orphaned = [_random_block(chance, n) for n in range(103, 103 + chance.randint(1, 5))]
+        branch = [_random_block(chance, n) for n in range(103, 103 + chance.randint(1, 5))]
+        for n, logs in enumerate(common, 101):
+            chain.feed(*logs, frames.head(n))
+            clean.feed(*logs, frames.head(n))
+        for n, logs in enumerate(orphaned, 103):
+            chain.feed(*logs, frames.head(n))
+        end = 102 + len(branch)
+        chain.core.distrust("the test says so", 103)
+        head = frames.head(end, fork=1)
+        assert mend(chain, 102, [log for logs in branch for log in logs], head, end)
+        for n, logs in enumerate(branch, 103):
+            clean.feed(*logs, frames.head(n))
+        assert states(chain) == states(clean), seed
+
+
+def _random_block(chance: random.Random, block: int) -> list[bytes]:
+    logs = []
+    for index in range(chance.randint(0, 4)):
+        where = {"block": block, "index": index}
+        what = chance.randrange(4)
+        if what == 0:
+            logs.append(sync(chance.choice((0, 1, 3)), chance.randint(10**18, 10**22), **where))
+        elif what == 1:
+            lower = 10 * chance.randint(-30, 20)
+            upper = lower + 10 * chance.randint(1, 9)
+            logs.append(frames.v3_mint(C, lower, upper, chance.randint(1, 10**20), **where))
+        elif what == 2:
+            logs.append(frames.v3_burn(C, -100, 100, chance.randint(1, 10**18), **where))
+        else:
+            price = (1 << 96) + chance.randint(0, 1 << 80)
+            logs.append(frames.v3_swap(C, 5, -5, price, chance.randint(1, 10**22), 0, **where))
+    return logs
+
+
+def test_what_arrives_while_mending_is_applied_on_top() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(105))
+    core = chain.core
+    core.begin_load()
+    chain.feed(sync(0, 10**20, 105))  # in the node's logs as well
+    core.feed_bytes(frames.head(106))
+    chain.feed(sync(1, 10**19, 107), frames.head(107))
+    assert core.roll_back(100) == 0
+    assert core.catch_up([sync(0, 10**20, 105), sync(1, 10**21, 106)]) == 2
+    assert core.end_load(106)
+    assert core.table.read(0)["reserve0"] == 10**20
+    assert core.table.read(1)["reserve0"] == 10**19
+    assert core.head_number == 107
+
+
+def test_doubt_while_mending_spoils_it() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(105))
+    chain.core.begin_load()
+    chain.core.feed_bytes(frames.head(106))
+    chain.core.distrust("the test says so", 99)
+    assert chain.core.roll_back(100) == 0
+    assert not chain.core.end_load(106)
+    doubt(chain, "the test says so", trusted=98)
+
+
+def test_the_journal_knows_which_logs_came() -> None:
+    chain = Chain()
+    chain.feed(sync(0, 10**20, 101), frames.head(101), sync(0, 10**21, 102), frames.head(102))
+    core = chain.core
+    assert core.knows(sync(0, 10**20, 101))
+    assert core.knows(sync(0, 10**21, 102))
+    assert core.knows(sync(0, 1, 1))  # in what was loaded
+    assert not core.knows(sync(0, 10**21, 101, index=3))
+    assert not core.knows(sync(0, 10**21, 103))
+    assert not core.knows(sync(1, 10**21, 102))
+    assert core.knows(frames.v2_sync(address(1234), 1, 2, block=102))  # no pool of ours
+    assert core.knows(frames.unknown(A, block=102, index=9))  # moves nothing
+
+
+# ---- pools that are being read, and new ones ----
+
+
+def test_events_of_a_pool_that_is_being_read_wait_for_its_state() -> None:
+    chain = Chain()
+    core = chain.core
+    core.table.mark_stale(0)
+    core.table.set_loading([0], True)
+    chain.feed(sync(0, 10**20, 101), sync(1, 10**19, 101, index=1), frames.head(101))
+    chain.feed(sync(0, 3 * 10**20, 102), frames.head(102))
+    assert core.table.read(0)["block"] < 101
+    assert core.table.read(1)["reserve0"] == 10**19
+    state = core.table.read(0) | {"reserve0": 7, "reserve1": 7}
+    state = {name: state[name] for name in ("reserve0", "reserve1", "fee_pips")}
+    core.table.put(A, "uniswap_v2", (token(0), token(1)), state, 101)
+    core.end_reading()
+    assert core.table.read(0)["reserve0"] == 3 * 10**20
+    assert not core.table.read(0)["stale"]
+
+
+def test_messages_of_a_venue_are_kept_for_who_looks_for_new_pools() -> None:
+    chain = Chain()
+    factory = address(500)
+    message = frames.unknown(factory, block=101)
+    chain.feed(message)
+    assert chain.core.created == []
+    chain.core.watch([address(499), factory])
+    chain.feed(message, frames.unknown(A, block=101), frames.head(101))
+    assert chain.core.created == [message]
+    with pytest.raises(ValueError, match="at most 64, was 65"):
+        chain.core.watch([address(i) for i in range(65)])
