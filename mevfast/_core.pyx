@@ -19,20 +19,19 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from picows.picows cimport WSFrame
 
 from mevfast._audit cimport Audit
-from mevfast._cache cimport (
+from mevfast._cache cimport table_apply, table_knows, table_refresh
+from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
+from mevfast._math cimport u256_to_pyint
+from mevfast._search cimport Search
+from mevfast._slots cimport (
     APPLY_CHANGED,
     APPLY_OUT_OF_ORDER,
     APPLY_UNKNOWN_POOL,
     APPLY_WAITING,
     SLOT_STALE,
     TABLE_NO_SLOT,
-    table_apply,
     table_find,
-    table_refresh,
 )
-from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
-from mevfast._math cimport u256_to_pyint
-from mevfast._search cimport Search
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
@@ -46,8 +45,8 @@ from mevfast.types cimport (
     swap_plan,
 )
 
-from mevfast._cache import KIND_NAMES
 from mevfast._search import FUNDING_NAMES
+from mevfast._slots import KIND_NAMES
 
 cdef uint32_t MAX_BUFFERED = 100000
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
@@ -475,7 +474,7 @@ cdef class Core:
         cdef log_event log
         cdef head_event head
         cdef bytes message
-        cdef uint64_t before = self.table.t.n_applied[<int>APPLY_CHANGED]
+        cdef uint64_t before = self.table.t.head.applied[<int>APPLY_CHANGED]
         if self.live:
             raise ValueError("catch_up: expected a table in doubt, it is live")
         for message in messages:
@@ -485,7 +484,7 @@ cdef class Core:
                 self.apply(&log)
             if self.n_venues and self.from_venue(&log):
                 self.created.append(message)
-        return self.table.t.n_applied[<int>APPLY_CHANGED] - before
+        return self.table.t.head.applied[<int>APPLY_CHANGED] - before
 
     def knows(self, bytes message not None):
         """Whether a log that the node was asked for has reached the table, or concerns none of it.
