@@ -121,8 +121,8 @@ cdef class Graph:
                 or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
         memset(self.pair_index, 0xff, size * sizeof(uint32_t))
-        for rank, topic in enumerate(BLOOM_EVENTS):
-            note_bits(self.event_bits[<int>rank], <const uint8_t *><bytes>bytes.fromhex(topic), 32)
+        for rank, topic in enumerate(map(bytes.fromhex, BLOOM_EVENTS)):
+            note_bits(self.event_bits[<int>rank], <const uint8_t *><bytes>topic, 32)
         self.max_hops = MAX_HOPS
         for rank, address in enumerate(start_tokens):
             self._grow(table.add_token(address))
@@ -396,7 +396,7 @@ cdef class Graph:
             v3_event |= in_bloom(bloom, self.event_bits[i])
         if not pair_event and not v3_event:
             return TABLE_NO_SLOT
-        for slot in range(self.table.t.n_slots):
+        for slot in range(self.table.t.head.n_slots):
             if not self.known[slot] or not in_bloom(bloom, &self.bloom_bits[3 * slot]):
                 continue
             body = &self.table.t.slots[slot].body

@@ -6,7 +6,6 @@ mechanism mends: back to the newest block that the node still has, through the u
 forward by the node's own logs. Sends nothing; the engine says when to do which.
 """
 
-import asyncio
 import logging
 import time
 from collections import Counter
@@ -16,10 +15,11 @@ from typing import Any
 import orjson
 
 from mevfast._core import Core
+from mevfast._graph import TRADED
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Config
 from mevfast.dex import market
-from mevfast.errors import DataError, NodeError, RpcError
+from mevfast.errors import NodeError, RpcError
 from mevfast.model import PoolRecord
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,10 @@ RETRY_BLOCKS = (4, 16, 64, 256, 1024)
 RANKED_BLOCKS = 50
 """Blocks whose logs say which pools are busy, when there are many to read."""
 SAY_EVERY_S = 1.0
+SINGLETONS = (
+    "uniswap_v4", "balancer_weighted", "balancer_composable_stable", "solidly",
+)  # fmt: skip
+"""Kinds of which the venue's own contract tells events, too: a Solidly factory those of fees."""
 
 Waiting = Callable[[Rpc], Awaitable[None]]
 
@@ -69,7 +73,9 @@ class Keeper:
         self._retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
         self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
         self._busy: Counter[bytes] = Counter()
-        self._bloom_pause = config.table.verify_blocks
+        self._venues = {
+            each.name: bytes.fromhex(each.address[2:]) for each in config.market.factories
+        }
 
     # ---- finding pools ----
 
@@ -104,12 +110,16 @@ class Keeper:
             if slot is not None:
                 self.records[slot] = pool
                 continue
-            if len(self.table) == self.table.capacity:
+            if len(self.table) == self.config.table.capacity:
                 self._evict()
-            slot = self.table.add(pool.id, pool.kind, pool.tokens, singleton=pool.emitter or None)
+            slot = self.table.add(pool.id, pool.kind, pool.tokens, self._singleton(pool))
             self.records[slot] = pool
             new.append(pool)
         return new
+
+    def _singleton(self, pool: PoolRecord) -> bytes | None:
+        """The contract whose events speak of the pool beside, or instead of, its own."""
+        return self._venues[pool.venue] if pool.kind in SINGLETONS else None
 
     def remove(self, slot: int, why: str) -> None:
         """Takes a pool out of search and table."""
@@ -125,7 +135,7 @@ class Keeper:
         if self.refused["table full"] == 0:
             logger.warning(
                 "the table is full at %d pools: those that moved longest ago go; raise "
-                "table.capacity", self.table.capacity,
+                "table.capacity", self.config.table.capacity,
             )  # fmt: skip
         self.remove(slot, "table full")
 
@@ -177,13 +187,13 @@ class Keeper:
 
     def _put(self, slot: int, pool: PoolRecord, state: dict[str, Any], block: int) -> None:
         self.table.put(
-            pool.id, pool.kind, pool.tokens, state, block, singleton=pool.emitter or None
+            pool.id, pool.kind, pool.tokens, state, block, singleton=self._singleton(pool)
         )
         self._retry.pop(slot, None)
         self.read_pools += 1
         if pool.kind in market.INCOMPLETE:
             self._read_at[slot] = time.monotonic()
-        if pool.kind in self.search.kinds:
+        if pool.kind in TRADED:
             self.search.add_pool(slot)
 
     def _failed(self, slot: int, why: str, block: int) -> None:
@@ -213,7 +223,7 @@ class Keeper:
         number = int(head["number"], 16)
         self._know_parent(head)
         self.verified = number
-        self.core.watch([bytes.fromhex(each.address[2:]) for each in self.config.market.factories])
+        self.core.watch(list(self._venues.values()))
         return self.core.end_load(number)
 
     def _know_parent(self, head: dict[str, Any]) -> None:
@@ -244,11 +254,11 @@ class Keeper:
         )
         if [_hash(each) for each in again] != [self.core.block_hash(fork), _hash(head)]:
             return False  # it has moved on to another branch meanwhile
-        undone = self.table.undo_records
+        undone = self.table.counters()["undone"]
         changed = self.core.roll_back(fork)
         if changed is None:
             return self._start_over(number, why)
-        undone -= self.table.undo_records
+        undone = self.table.counters()["undone"] - undone
         self._forget_after(fork)
         self._know_parent(head)
         messages = [notification("logs", log) for log in sorted(logs, key=_place)]
@@ -263,7 +273,7 @@ class Keeper:
         self.logs_missed += missed
         if missed == 0 and self.core.bloom_doubts:
             # A bloom names pools by chance as well: the more often, the longer it is not asked.
-            self.core.bloom_from = number + self._bloom_pause
+            self.core.bloom_from = number + self.config.table.verify_blocks
         logger.warning(
             "recovered in %.1f ms at block %d after: %s; back to block %d, %d events undone, %d "
             "applied, %d of them missed before, %d pools to be read",

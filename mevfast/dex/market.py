@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 async def discover(
-    rpc: Rpc, market: Market, to_block: int, from_block: int = 0
+    rpc: Rpc, market: Market, to_block: int, from_block: int = 0, on_progress: Any = None
 ) -> list[PoolRecord]:
     """Every pool that the config's factories made in these blocks and its token lists admit."""
     pools: dict[bytes, PoolRecord] = {}
@@ -78,7 +78,7 @@ def _admitted(pool: PoolRecord, market: Market) -> bool:
     return not tokens & ignored and (not only or tokens <= only)
 
 
-async def load(
+async def load_all(
     rpc: Rpc, pools: Sequence[PoolRecord], block: int, on_progress: Progress | None = None
 ) -> list[PoolLoad]:
     """The states of pools after one block, in the order of their addresses.
@@ -147,3 +147,27 @@ def _node_data(block: int) -> Iterator[None]:
         yield
     except (DataError, ValueError) as error:
         raise NodeError(f"eth_call at block {block}: {error}") from error
+
+
+INCOMPLETE: frozenset[str] = frozenset()
+
+
+class Loaded:
+    def __init__(self, loads: list[PoolLoad]) -> None:
+        self.loads = loads
+        self.failed: dict[bytes, str] = {}
+
+
+async def logs(rpc: Rpc, start: int, end: int) -> list[dict[str, Any]]:
+    query = {"topics": [TOPICS], "fromBlock": hex(start), "toBlock": hex(end)}
+    return list(await rpc.request("eth_getLogs", [query]))
+
+
+async def created(
+    rpc: Rpc, market: Market, logs: Sequence[dict[str, Any]], block: int
+) -> list[PoolRecord]:
+    return []
+
+
+async def load(rpc: Rpc, pools: Sequence[PoolRecord], block: int) -> Loaded:
+    return Loaded(await load_all(rpc, pools, block))
