@@ -100,7 +100,8 @@ async def verify(
         NodeError: the connection is lost, or an answer is no data.
         RpcError: the node refuses to answer, which says nothing about an entry.
     """
-    pairs = list(combinations((token.address for token in tokens), 2))[:MOST_PAIRS]
+    addresses = [to_checksum_address(token.address) for token in tokens]
+    pairs = list(combinations(addresses, 2))[:MOST_PAIRS]
     checks = [_of_factory(factory, pairs) for factory in factories]
     checks += [_of_token(token) for token in tokens]
     checks += [_of_lender(lender) for lender in lenders]
