@@ -77,13 +77,20 @@ async def findings(path: Path) -> AsyncIterator[Line]:
     key_lines, address = _key(config.key)
     for line in key_lines:
         yield line
+    timeout = config.node.request_timeout_s
     try:
-        url, timeout = config.node.url, config.node.request_timeout_s
-        async with await Rpc.connect(url, request_timeout=timeout) as rpc:
+        async with await Rpc.connect(config.node.url, request_timeout=timeout) as rpc:
             async for line in _chain(rpc, config, address):
                 yield line
     except NodeError as error:
         yield Line("FAIL", "node", f"{error} (node.url)")
+    for index, url in enumerate(config.node.fallback_urls):
+        try:
+            async with await Rpc.connect(url, request_timeout=timeout) as rpc:
+                await check_chain_id(rpc, config.node.chain_id)
+                yield Line("ok", "fallback", f"{rpc.url} answers: {await _version(rpc)}")
+        except (NodeError, RpcError) as error:
+            yield Line("FAIL", "fallback", f"{error} (node.fallback_urls[{index}])")
 
 
 # ---- the key ---------------------------------------------------------------------------------

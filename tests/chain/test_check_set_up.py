@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,18 @@ def test_other_chain(checked: Check, stage: Stage) -> None:
     assert code == 1
     assert line.startswith("FAIL chain id: ")
     assert "expected chain id 1, node has 42161" in line
+
+
+def test_every_fallback_is_a_node_of_the_chain(checked: Check, stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    same = stage.url.replace("127.0.0.1", "localhost")
+    code, [line] = checked(("chain_id", f'fallback_urls = ["{same}", "{closed}"]\nchain_id'))
+    assert code == 1
+    assert line.startswith(f"FAIL fallback: {closed}: ")
+    assert line.endswith("(node.fallback_urls[1])")
+    code, lines = checked(("chain_id = 42161", f'chain_id = 1\nfallback_urls = ["{same}"]'))
+    assert [line.partition(": ")[0] for line in lines] == ["FAIL chain id", "FAIL fallback"]
 
 
 def test_executor_of_somebody_else(checked: Check) -> None:

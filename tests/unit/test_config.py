@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mevfast import chains, schema
 from mevfast import config as settings
-from mevfast import schema
 from mevfast.config import Config, Factory, Flash, Key, Market, Node, Search, load_config, shown
 from mevfast.errors import ConfigError
 
@@ -389,3 +389,37 @@ def test_example_config_has_every_key_with_its_default(root: Path) -> None:
     for key in ("return_after_s", "request_timeout_s", "head_timeout_s", "max_gap_blocks"):
         assert table["node"][key] == getattr(node, key)
     assert table["node"]["fallback_urls"] == list(node.fallback_urls)
+
+
+def documented(root: Path) -> dict[str, str]:
+    """Keys of the documents' table "key, unit, default", each with its default."""
+    text = (root / "docs" / "configuration.md").read_text()
+    rows = re.findall(r"^\| `([a-z]+\.\w+)` \| *\w* *\| ([^|]+) \|", text, re.MULTILINE)
+    return dict(rows)
+
+
+def test_documented_defaults_are_the_schemas(root: Path) -> None:
+    rows = documented(root)
+    assert {key for key in rows if key.startswith("table.")} == schema_keys(
+        settings.Table, "table."
+    )
+    for key, stated in rows.items():
+        section, name = key.split(".")
+        kind = {"node": Node, "market": Market, "table": settings.Table}[section]
+        [item] = [each for each in dataclasses.fields(kind) if each.name == name]
+        expected = {"none": (None, ()), "the registry's": (None,), "true": (True,)}.get(stated)
+        assert item.default in (expected or (float(stated),)), key
+
+
+def test_documents_name_every_venue_and_every_kind(root: Path) -> None:
+    text = (root / "docs" / "configuration.md").read_text()
+    [row] = re.findall(r"^\| Arbitrum One .*\|$", text, re.MULTILINE)
+    confirmed, unconfirmed = (re.findall(r"`([\w-]+)`", part) for part in row.split("unconfirmed:"))
+    registry = chains.load(42161)
+    assert registry is not None
+    assert set(confirmed) == {each.name for each in registry.factories if each.confirmed}
+    assert set(unconfirmed) == {each.name for each in registry.factories if not each.confirmed}
+    example = (root / "systemd" / "mevfast.example.toml").read_text()
+    for kind in chains.VENUE_KINDS:
+        assert f"`{kind}`" in text
+        assert f'"{kind}"' in example
