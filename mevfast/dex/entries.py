@@ -17,7 +17,7 @@ from eth_abi.exceptions import DecodingError
 
 from mevfast._tx import to_checksum_address
 from mevfast.chain.rpc import Rpc
-from mevfast.chains import Factory
+from mevfast.chains import MOST_DECIMALS, Factory
 from mevfast.config import Config
 from mevfast.dex.reads import calldata
 from mevfast.errors import NodeError, RpcError
@@ -487,10 +487,11 @@ def _of_factory(factory: Factory, pairs: Sequence[tuple[str, str]]) -> _Check:
 def _token(token: Token) -> _Talk:
     decimals, supply, symbol = yield _ask(token.address, "decimals()", "totalSupply()", "symbol()")
     actual = _number(decimals, "decimals()")
-    wanted = actual if token.decimals is None else token.decimals
-    if actual != wanted or actual > 255:
-        text = str(wanted) if token.decimals is not None else "at most 255"
-        raise _WrongError(f"{text} decimals", str(actual), "another token: correct its address")
+    if token.decimals is None and actual > MOST_DECIMALS:
+        raise _WrongError(f"at most {MOST_DECIMALS} decimals", str(actual))
+    if token.decimals not in (None, actual):
+        todo = "another token stands there: correct its address"
+        raise _WrongError(f"{token.decimals} decimals", str(actual), todo)
     _number(supply, "totalSupply()")
     return f"{_symbol(symbol)}, {actual} decimals"
 

@@ -176,7 +176,7 @@ def test_factory_under_another_kind(checked: Check, stage: Stage) -> None:
     assert line.endswith("it will be refused")
 
 
-def test_venue_that_stands_elsewhere(checked: Check) -> None:
+def test_venue_that_stands_elsewhere(checked: Check, stage: Stage) -> None:
     code, lines = checked(("[market]", '[market]\nvenues = ["camelot-v3", "sterling"]'))
     assert code == 1
     assert [line.partition(": ")[0] for line in lines] == [
@@ -185,6 +185,8 @@ def test_venue_that_stands_elsewhere(checked: Check) -> None:
         "warn sterling",
     ]
     assert "only one source states this address (github DefiLlama/" in lines[2]
+    v3 = next(each for each in stage.market.factories if each.kind == "uniswap_v3")
+    assert checked((f'"{v3.name}"', '"sterling"')) == (0, [])  # a name of one's own
 
 
 def test_start_token_that_is_none(checked: Check, stage: Stage) -> None:
