@@ -8,7 +8,7 @@ batches as the longest of these conversations has turns: three.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from mevfast.chain.rpc import Rpc
 from mevfast.chains import MOST_DECIMALS, Factory
 from mevfast.config import Config
 from mevfast.dex.reads import calldata
-from mevfast.errors import NodeError, RpcError
+from mevfast.errors import ConfigError, NodeError, RpcError
 
 MOST_PAIRS = 10
 """Pairs of tokens for which a V3 factory is asked for a pool; the first tokens are the biggest."""
@@ -80,9 +80,13 @@ class Finding:
         )
 
 
-def refused(findings: Iterable[Finding]) -> dict[str, str]:
-    """The entries that must not be used: by name (tokens: by address), each with the reason."""
-    return {finding.name: finding.message for finding in findings if not finding.ok}
+Reasons = dict[tuple[str, str], str]
+"""Why entries are not used, by `what` and `name` of their findings."""
+
+
+def refused(findings: Iterable[Finding]) -> Reasons:
+    """The entries that must not be used, each with the reason."""
+    return {(each.what, each.name): each.message for each in findings if not each.ok}
 
 
 async def verify(
@@ -126,6 +130,44 @@ async def verify_config(rpc: Rpc, config: Config) -> list[Finding]:
     ]
     tokens = [Token(address, known.get(address)) for address in named]
     return await verify(rpc, market.factories, tokens, lenders, config.multicall)
+
+
+def without(config: Config, reasons: Reasons) -> Config:
+    """The config without what `refused` gave `reasons` for; Multicall3 is not looked at.
+
+    Raises:
+        ConfigError: nothing could be traded without it.
+    """
+    market, flash = config.market, config.flash
+
+    def rest(what: str, key: str, names: Sequence[str]) -> tuple[str, ...]:
+        left = tuple(name for name in names if (what, name) not in reasons)
+        if names and not left:
+            why = "; ".join(reasons[what, name] for name in names)
+            raise ConfigError(f"{key}: nothing is left of it that could be used: {why}")
+        return left
+
+    rest("token", "market.base_token", [market.base_token])
+    factories = [factory.name for factory in market.factories]
+    named = set(rest("factory", "market.factory", factories))
+    left = replace(
+        market,
+        start_tokens=rest("token", "market.start_tokens", market.start_tokens),
+        only_tokens=rest("token", "market.only_tokens", market.only_tokens),
+        venues=tuple(name for name in market.venues if name in named),
+        factories=tuple(factory for factory in market.factories if factory.name in named),
+    )
+    sources = rest("lender", "flash.sources", flash.sources)
+    return config.replace(market=left, flash=replace(flash, sources=sources))
+
+
+async def refuse_wrong(rpc: Rpc, config: Config) -> tuple[Config, Reasons]:
+    """The config without its wrong entries, and the reason for each of them, as `refused`.
+
+    Raises as `verify` and `without` do.
+    """
+    reasons = refused(await verify_config(rpc, config))
+    return without(config, reasons), reasons
 
 
 # ---- conversations ---------------------------------------------------------------------------

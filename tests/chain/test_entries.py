@@ -12,7 +12,8 @@ from mevfast.config import Market as Traded
 from mevfast.devnet.market import Market, prepared
 from mevfast.devnet.node import DEV_ACCOUNTS, Anvil
 from mevfast.dex import entries
-from mevfast.dex.entries import Finding, Token
+from mevfast.dex.entries import Finding, Reasons, Token
+from mevfast.errors import ConfigError
 
 pytestmark = pytest.mark.devnet
 
@@ -45,9 +46,9 @@ def listed(market: Market) -> list[Factory]:
     ]
 
 
-def test_all_that_the_chain_has_is_what_it_is_said_to_be(node: tuple[Anvil, Market]) -> None:
-    anvil, market = node
-    config = Config(
+def config_of(anvil: Anvil, market: Market) -> Config:
+    """A config that names all that this chain has."""
+    return Config(
         node=Node(url=anvil.ws_url, chain_id=market.chain_id),
         market=Traded(
             base_token=market.weth,
@@ -62,6 +63,11 @@ def test_all_that_the_chain_has_is_what_it_is_said_to_be(node: tuple[Anvil, Mark
         ),
     )
 
+
+def test_all_that_the_chain_has_is_what_it_is_said_to_be(node: tuple[Anvil, Market]) -> None:
+    anvil, market = node
+    config = config_of(anvil, market)
+
     async def asked() -> tuple[list[Finding], int]:
         async with await Rpc.connect(anvil.ws_url) as rpc:
             findings = await entries.verify_config(rpc, config)
@@ -69,7 +75,7 @@ def test_all_that_the_chain_has_is_what_it_is_said_to_be(node: tuple[Anvil, Mark
 
     findings, messages = asyncio.run(asked())
     # No Multicall3 stands on this chain, whose id is that of one where it does.
-    assert list(entries.refused(findings)) == ["multicall"]
+    assert list(entries.refused(findings)) == [("multicall", "multicall")]
     assert [each.what for each in findings] == [
         *["factory"] * len(market.factories),
         *["token"] * len(market.tokens),
@@ -101,7 +107,7 @@ def test_an_account_is_no_factory_and_no_token(ask: Ask) -> None:
     account = DEV_ACCOUNTS[7].address
     factory = Factory(name="v3", kind="uniswap_v3", address=account)
     refused = entries.refused(ask(factory, tokens=[Token(account)]))
-    assert list(refused) == ["v3", account]
+    assert list(refused) == [("factory", "v3"), ("token", account)]
     assert all("expected a contract, was none there" in reason for reason in refused.values())
 
 
@@ -111,7 +117,7 @@ def test_a_token_has_the_decimals_that_are_stated(ask: Ask, node: tuple[Anvil, M
     assert entries.refused(ask(tokens=right)) == {}
     wrong = [replace(token, decimals=24 - (token.decimals or 0)) for token in right]
     wrong = [token for token, ours in zip(wrong, right, strict=True) if token != ours]
-    assert list(entries.refused(ask(tokens=wrong))) == [token.address for token in wrong]
+    assert list(entries.refused(ask(tokens=wrong))) == [("token", token.address) for token in wrong]
 
 
 def test_a_pair_of_another_factory_refuses_its_own(ask: Ask, node: tuple[Anvil, Market]) -> None:
@@ -124,6 +130,68 @@ def test_a_pair_of_another_factory_refuses_its_own(ask: Ask, node: tuple[Anvil, 
     anvil.rpc("evm_mine")
     reason = entries.refused(ask(uniswap, sushi))
     anvil.rpc("evm_revert", snapshot)
-    assert list(reason) == [uniswap.name]
-    assert f"to be {uniswap.address}, was {sushi.address}" in reason[uniswap.name]
+    assert list(reason) == [("factory", uniswap.name)]
+    assert f"to be {uniswap.address}, was {sushi.address}" in reason["factory", uniswap.name]
     assert entries.refused(ask(uniswap)) == {}
+
+
+def refuse_wrong(config: Config) -> tuple[Config, Reasons]:
+    async def asked() -> tuple[Config, Reasons]:
+        async with await Rpc.connect(config.node.url) as rpc:
+            return await entries.refuse_wrong(rpc, config)
+
+    return asyncio.run(asked())
+
+
+def test_wrong_entries_are_taken_out_and_the_rest_stays(node: tuple[Anvil, Market]) -> None:
+    anvil, market = node
+    right = config_of(anvil, market)
+    account, vault = DEV_ACCOUNTS[7].address, market.balancer_vault
+    wrong = right.replace(
+        market=replace(
+            right.market,
+            venues=("camelot-v3",),
+            factories=(*listed(market)[:2], Factory(name="aave", kind="curve", address=vault)),
+            start_tokens=(*right.market.start_tokens, account),
+            only_tokens=(*right.market.start_tokens, account, vault),
+        ),
+        flash=replace(right.flash, balancer_vault=right.flash.aave_pool),
+    )
+    assert len(wrong.market.factories) == 4
+    left, reasons = refuse_wrong(wrong)
+    assert set(reasons) == {
+        ("factory", "camelot-v3"),
+        ("factory", "aave"),
+        ("token", account),
+        ("token", vault),
+        ("lender", "balancer"),
+        ("multicall", "multicall"),
+    }
+    assert left.market.venues == ()
+    assert left.market.factories == tuple(listed(market)[:2])
+    assert left.market.start_tokens == left.market.only_tokens == right.market.start_tokens
+    assert left.flash.sources == ("flash_swap", "aave")
+    assert refuse_wrong(right)[0] == right
+
+
+@pytest.mark.parametrize(
+    ("key", "spoil"),
+    [
+        (
+            "market.factory",
+            lambda bad: {"factories": (Factory(name="a", kind="curve", address=bad),)},
+        ),
+        ("market.base_token", lambda bad: {"base_token": bad}),
+        ("market.start_tokens", lambda bad: {"start_tokens": (bad,)}),
+    ],
+)
+def test_without_anything_left_nothing_starts(
+    node: tuple[Anvil, Market],
+    key: str,
+    spoil: Callable[[str], dict[str, object]],
+) -> None:
+    right = config_of(*node)
+    bad = DEV_ACCOUNTS[7].address
+    wrong = right.replace(market=replace(right.market, **spoil(bad)))
+    with pytest.raises(ConfigError, match=rf"^{key}: nothing is left.* {bad} is no .* none there"):
+        refuse_wrong(wrong)

@@ -170,7 +170,7 @@ def test_a_factory_passes_as_its_own_kind_and_as_no_other(kind: str) -> None:
         findings = ask(rpc, *(entry(each, address, each) for each in VENUE_KINDS), tokens=tokens)
     findings = [each for each in findings if each.what == "factory"]
     assert [each.name for each in findings if each.ok] == [kind]
-    assert set(refused(findings)) == set(VENUE_KINDS) - {kind}
+    assert set(refused(findings)) == {("factory", each) for each in VENUE_KINDS if each != kind}
     assert rpc.batches <= 3
     for finding in findings:
         if not finding.ok:
@@ -183,7 +183,10 @@ def test_what_is_no_contract_is_no_factory_of_any_kind(kind: str) -> None:
     evm, _, _ = MAKERS["curve"]()
     [finding] = ask(EvmRpc(evm), entry(kind, NOBODY_HOME))
     assert refused([finding]) == {
-        "it": f"{to_checksum_address(NOBODY_HOME)} is no {kind} factory: expected a contract, "
+        (
+            "factory",
+            "it",
+        ): f"{to_checksum_address(NOBODY_HOME)} is no {kind} factory: expected a contract, "
         "was none there; correct its address or kind"
     }
 
@@ -350,7 +353,7 @@ def test_tokens_have_the_decimals_that_are_stated() -> None:
     six, unknown, other = ask(EvmRpc(evm), tokens=tokens)
     assert six.ok and unknown.ok
     assert "6 decimals" in six.message
-    assert refused([six, unknown, other]) == {address: other.message}
+    assert refused([six, unknown, other]) == {("token", address): other.message}
     assert "expected 18 decimals, was 6" in other.message
     token.answer("decimals()", 78)
     [finding] = ask(EvmRpc(evm), tokens=[Token(address)])
