@@ -15,11 +15,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mevfast._tx import keccak256, to_checksum_address
 from mevfast.chain.rpc import Rpc, check_chain_id
-from mevfast.config import Config, Factory, Key, load_config
+from mevfast.config import Config, Key, load_config
+from mevfast.dex import entries
 from mevfast.errors import ConfigError, KeyFileError, NodeError, RpcError
 from mevfast.execution import artifacts
 from mevfast.execution.keys import CREDENTIALS_DIRECTORY, load_signer
@@ -28,7 +28,6 @@ HELP = "Say line by line what of a set-up is right, and what to do about the res
 
 SYNCED_WITHIN_S = 60  # an older head is a node that does not follow the chain
 CLOCK_SLACK_S = 2  # block times are whole seconds, and clocks differ
-V3_FEE_EVERYWHERE = 3000  # enabled by the constructor of every Uniswap V3 factory
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,20 @@ async def findings(path: Path) -> AsyncIterator[Line]:
     key_lines, address = _key(config.key)
     for line in key_lines:
         yield line
+    timeout = config.node.request_timeout_s
     try:
-        url, timeout = config.node.url, config.node.request_timeout_s
-        async with await Rpc.connect(url, request_timeout=timeout) as rpc:
+        async with await Rpc.connect(config.node.url, request_timeout=timeout) as rpc:
             async for line in _chain(rpc, config, address):
                 yield line
     except NodeError as error:
         yield Line("FAIL", "node", f"{error} (node.url)")
+    for index, url in enumerate(config.node.fallback_urls):
+        try:
+            async with await Rpc.connect(url, request_timeout=timeout) as rpc:
+                await check_chain_id(rpc, config.node.chain_id)
+                yield Line("ok", "fallback", f"{rpc.url} answers: {await _version(rpc)}")
+        except (NodeError, RpcError) as error:
+            yield Line("FAIL", "fallback", f"{error} (node.fallback_urls[{index}])")
 
 
 # ---- the key ---------------------------------------------------------------------------------
@@ -145,20 +151,17 @@ async def _chain(rpc: Rpc, config: Config, address: str | None) -> AsyncIterator
         yield Line("FAIL", "chain id", f"{error} (node.chain_id)")
         return  # nothing below would be about the right chain
     yield Line("ok", "chain id", str(config.node.chain_id))
-    market, flash = config.market, config.flash
-    checks = [
-        ("head", _head(rpc, config)),
-        ("subscribe", _subscriptions(rpc)),
-        ("executor", _executor(rpc, config, address)),
-        *((factory.name, _factory(rpc, factory)) for factory in market.factories),
-        *(("token", _token(rpc, token)) for token in (*market.start_tokens,)),
-        *(("lender", _lender(rpc, source, flash)) for source in flash.sources),
-        ("gas money", _balance(rpc, config, address)),
-    ]
-    for what, check in checks:
+    checks = {
+        "head": _named("head", _head(rpc, config)),
+        "subscribe": _named("subscribe", _subscriptions(rpc)),
+        "executor": _named("executor", _executor(rpc, config, address)),
+        "entries": _entries(rpc, config),
+        "gas money": _named("gas money", _balance(rpc, config, address)),
+    }
+    for what, lines in checks.items():
         try:
-            async for status, message in check:
-                yield Line(status, what, message)
+            async for line in lines:
+                yield line
         except RpcError as error:
             yield Line("FAIL", what, f"{error}; ask the node's operator why")
         except (TypeError, KeyError, ValueError) as error:
@@ -166,6 +169,11 @@ async def _chain(rpc: Rpc, config: Config, address: str | None) -> AsyncIterator
 
 
 _Found = AsyncIterator[tuple[str, str]]
+
+
+async def _named(what: str, found: _Found) -> AsyncIterator[Line]:
+    async for status, message in found:
+        yield Line(status, what, message)
 
 
 async def _version(rpc: Rpc) -> str:
@@ -229,46 +237,21 @@ async def _executor(rpc: Rpc, config: Config, address: str | None) -> _Found:
                 yield "FAIL", f"built for {source} at {there}, flash has {wanted}; deploy again"
 
 
-async def _factory(rpc: Rpc, factory: Factory) -> _Found:
-    if not await _code(rpc, factory.address):
-        yield "FAIL", f"no contract at {factory.address}; correct market.factory.address"
-        return
-    if factory.kind == "uniswap_v2":
-        count = await _read(rpc, factory.address, "allPairsLength()")
-        text = None if count is None else f"{count} pairs"
-    else:
-        call = "feeAmountTickSpacing(uint24)"
-        spacing = await _read(rpc, factory.address, call, V3_FEE_EVERYWHERE)
-        text = f"tick spacing {spacing} for the fee of 0.3 %" if spacing else None
-    if text is None:
-        yield "FAIL", f"{factory.address} is no {factory.kind} factory; correct address or kind"
-    else:
-        yield "ok", f"{factory.address}: {text}"
-
-
-async def _token(rpc: Rpc, token: str) -> _Found:
-    decimals = await _read(rpc, token, "decimals()")
-    if decimals is None:
-        yield "FAIL", f"{token} is no token on this chain; correct market.start_tokens"
-    else:
-        yield "ok", f"{token} has {decimals} decimals"
-
-
-async def _lender(rpc: Rpc, source: str, flash: Any) -> _Found:
-    if source == "aave":
-        fee = await _read(rpc, flash.aave_pool, "FLASHLOAN_PREMIUM_TOTAL()")
-        if fee is None:
-            yield "FAIL", f"{flash.aave_pool} is no Aave V3 pool; correct flash.aave_pool"
+async def _entries(rpc: Rpc, config: Config) -> AsyncIterator[Line]:
+    """A line for each factory, token and lender that the config names, and for Multicall3."""
+    listed = config.chain.venues if config.chain is not None else {}
+    for finding in await entries.verify_config(rpc, config):
+        what = finding.name if finding.what == "factory" else finding.what
+        if finding.ok:
+            yield Line("ok", what, finding.message)
+        elif finding.what == "multicall" and config.market.multicall is None:
+            yield Line("warn", what, f"{finding.message}; the registry's will not be used")
         else:
-            yield "ok", f"Aave {flash.aave_pool}, premium {fee / 100:.2f} %"
-    elif source == "balancer":
-        if await _read(rpc, flash.balancer_vault, "getProtocolFeesCollector()") is None:
-            yield (
-                "FAIL",
-                f"{flash.balancer_vault} is no Balancer vault; correct flash.balancer_vault",
-            )
-        else:
-            yield "ok", f"Balancer {flash.balancer_vault}"
+            yield Line("FAIL", what, f"{finding.message}; it will be refused")
+        venue = listed.get(finding.name)
+        if finding.name in config.market.venues and venue is not None and not venue.confirmed:
+            [source] = venue.provenance
+            yield Line("warn", what, f"only one source states this address ({source})")
 
 
 async def _balance(rpc: Rpc, config: Config, address: str | None) -> _Found:

@@ -26,6 +26,10 @@ KEY_ADVICE = (
 )
 
 
+SPELLED = {"factories": "factory", "lenders": "lender", "tokens": "token"}
+"""How TOML spells a field that holds many tables: [[market.factory]], not [[market.factories]]."""
+
+
 class _RefusedError(Exception):
     """A value fails its check. The caller adds the key, and the value unless `actual` says it."""
 
@@ -218,7 +222,8 @@ class Section:
                 checked = _check_of(item.type)(value)
             except _RefusedError as error:
                 actual = error.actual or shown(value)
-                raise wrong(item.name, error.expected, actual, error.todo) from None
+                key = SPELLED.get(item.name, item.name)
+                raise wrong(key, error.expected, actual, error.todo) from None
             object.__setattr__(self, item.name, checked)
         self._agree()
 
@@ -232,9 +237,6 @@ def wrong(key: str, expected: str, actual: str, todo: str) -> ConfigError:
 
 
 # ---- from TOML -------------------------------------------------------------------------------
-
-SPELLED = {"factories": "factory", "lenders": "lender", "tokens": "token"}
-"""How TOML spells a field that holds many tables: [[market.factory]], not [[market.factories]]."""
 
 _Record = TypeVar("_Record", bound=Section)
 

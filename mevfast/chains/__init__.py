@@ -95,7 +95,8 @@ class Sourced:
 
         What is not confirmed is used only where a config names it.
         """
-        return len(self.provenance) >= 2 or self.provenance[0].startswith("npm ")
+        sources = {source.partition(":")[0] for source in self.provenance}
+        return len(sources) >= 2 or any(source.startswith("npm ") for source in sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ from mevfast.devnet.node import DEV_ACCOUNTS, Anvil
 from mevfast.execution.artifacts import load
 
 pytestmark = pytest.mark.devnet
+
+MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11"
+USDC = "0xaf88d065e77c8cC2239327C5EDb3A432268e5831"
+ANSWERS_CHAIN_ID = "0x4660005260206000f3"
+"""Code that answers every call with the chain's id: of Multicall3, what is asked of it here."""
 
 OWNER, STRANGER = DEV_ACCOUNTS[ENGINE_ACCOUNT], DEV_ACCOUNTS[7]
 
@@ -43,6 +49,9 @@ def stage() -> Iterator[Stage]:
     with Anvil(load_state=state, block_time=None) as node:
         creation = load("Executor").creation(market.balancer_vault, market.aave_pool)
         executor = create(node, creation)
+        node.rpc("anvil_setCode", MULTICALL, ANSWERS_CHAIN_ID)
+        # In place of the registry's USDC, WETH's code: its decimals are in storage, here 0.
+        node.rpc("anvil_setCode", USDC, node.rpc("eth_getCode", market.weth, "latest"))
         yield Stage(node.ws_url, market, executor)
 
 
@@ -108,6 +117,18 @@ def test_other_chain(checked: Check, stage: Stage) -> None:
     assert "expected chain id 1, node has 42161" in line
 
 
+def test_every_fallback_is_a_node_of_the_chain(checked: Check, stage: Stage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    same = stage.url.replace("127.0.0.1", "localhost")
+    code, [line] = checked(("chain_id", f'fallback_urls = ["{same}", "{closed}"]\nchain_id'))
+    assert code == 1
+    assert line.startswith(f"FAIL fallback: {closed}: ")
+    assert line.endswith("(node.fallback_urls[1])")
+    code, lines = checked(("chain_id = 42161", f'chain_id = 1\nfallback_urls = ["{same}"]'))
+    assert [line.partition(": ")[0] for line in lines] == ["FAIL chain id", "FAIL fallback"]
+
+
 def test_executor_of_somebody_else(checked: Check) -> None:
     code, lines = checked(("mevfast-key", "other-key"))
     assert code == 1
@@ -135,18 +156,55 @@ def test_factory_of_another_kind_or_none(checked: Check, stage: Stage) -> None:
     )
     code, lines = checked((v2.address, stage.market.weth), (v3.address, STRANGER.address))
     assert code == 1
-    no_contract = f"no contract at {STRANGER.address}; correct market.factory.address"
-    no_factory = f"{stage.market.weth} is no uniswap_v2 factory; correct address or kind"
+    none = "expected a contract, was none there; correct its address or kind"
+    mute = "expected a number from allPairsLength(), was a call that reverts; correct its address"
     # WETH stands in the market, too: that is still right.
-    assert sorted(lines) == sorted(
-        [f"FAIL {v2.name}: {no_factory}", f"FAIL {v3.name}: {no_contract}"]
+    assert len(lines) == 2
+    assert lines[0].startswith(
+        f"FAIL {v2.name}: {stage.market.weth} is no uniswap_v2 factory: {mute}"
     )
+    assert lines[1] == (
+        f"FAIL {v3.name}: {STRANGER.address} is no uniswap_v3 factory: {none}; it will be refused"
+    )
+
+
+def test_factory_under_another_kind(checked: Check, stage: Stage) -> None:
+    v3 = next(each for each in stage.market.factories if each.kind == "uniswap_v3")
+    code, [line] = checked(('kind = "uniswap_v3"', 'kind = "uniswap_v2"\nfee_pips = 3000'))
+    assert code == 1
+    assert line.startswith(f"FAIL {v3.name}: {v3.address} is no uniswap_v2 factory: ")
+    assert line.endswith("it will be refused")
+
+
+def test_venue_that_stands_elsewhere(checked: Check, stage: Stage) -> None:
+    code, lines = checked(("[market]", '[market]\nvenues = ["camelot-v3", "sterling"]'))
+    assert code == 1
+    assert [line.partition(": ")[0] for line in lines] == [
+        "FAIL camelot-v3",
+        "FAIL sterling",
+        "warn sterling",
+    ]
+    assert "only one source states this address (github DefiLlama/" in lines[2]
+    v3 = next(each for each in stage.market.factories if each.kind == "uniswap_v3")
+    assert checked((f'"{v3.name}"', '"sterling"')) == (0, [])  # a name of one's own
 
 
 def test_start_token_that_is_none(checked: Check, stage: Stage) -> None:
     old, new = f'["{stage.market.weth}"]', f'["{stage.market.balancer_vault}"]'
     code, [line] = checked((old, new))
-    assert (code, "is no token on this chain" in line) == (1, True)
+    assert (code, "is no token: expected a number from decimals()" in line) == (1, True)
+
+
+def test_token_of_other_decimals_than_the_registry_says(checked: Check, stage: Stage) -> None:
+    code, [line] = checked((f'["{stage.market.weth}"]', f'["{stage.market.weth}", "{USDC}"]'))
+    assert code == 1
+    assert line.startswith(f"FAIL token: {USDC} is no token: expected 6 decimals, was 0; ")
+
+
+def test_multicall_of_ones_own_must_be_one(checked: Check, stage: Stage) -> None:
+    code, [line] = checked(("[market]", f'[market]\nmulticall = "{stage.market.weth}"'))
+    assert (code, line.startswith("FAIL multicall: ")) == (1, True)
+    assert "it in market.multicall; it will be refused" in line
 
 
 def test_lender_of_another_kind(checked: Check, stage: Stage) -> None:

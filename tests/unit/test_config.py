@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mevfast import chains, schema
 from mevfast import config as settings
-from mevfast import schema
 from mevfast.config import Config, Factory, Flash, Key, Market, Node, Search, load_config, shown
 from mevfast.errors import ConfigError
 
@@ -98,6 +98,13 @@ REFUSALS = [
     ('kind = "uniswap_v2"', 'kind = "uniswap_2"', ["market.factory[0].kind:", 'mean "uniswap_v2"']),
     ("fee_pips = 3000", "", ["market.factory[0].fee_pips:", "uniswap_v2", "add `fee_pips"]),
     ('"uniswap_v2"', '"uniswap_v3"', ["market.factory[0].fee_pips:", "none", "was 3000"]),
+    ('"uniswap_v2"', '"camelot_v2"', ["market.factory[0].fee_pips:", "camelot_v2", "was 3000"]),
+    ("[market]", "[market]\ncheck_tokens = 1", ["market.check_tokens:", "true or false", "was 1"]),
+    ("[search]", "[table]\nttl_s = 0\n[search]", ["table.ttl_s:", "above 0", "was 0"]),
+    ("[search]", "[table]\nundo_blocks = 0\n[search]", ["table.undo_blocks:", "from 1", "was 0"]),
+    ("[search]", "[table]\nverify_blocks = 0\n[search]", ["table.verify_blocks:", "from 1"]),
+    ("[key]", "max_gap_blocks = 0\n[key]", ["node.max_gap_blocks:", "from 1", "was 0"]),
+    ("[key]", "return_after_s = 0\n[key]", ["node.return_after_s:", "above 0", "was 0"]),
     ("[[market.factory]]", "[market.factory]", ["market.factory:", "[[market.factory]]"]),
     ('credential = "mevfast-key"', "", ["key.keystore:", "exactly one", "was neither"]),
     ("credential =", 'keystore = "k.json"\ncredential =', ["key.keystore:", "exactly one", "both"]),
@@ -229,6 +236,94 @@ def test_records_built_in_code_pass_the_same_checks() -> None:
             wrong()
 
 
+# ---- venues of the registry ------------------------------------------------------------------
+
+OWN = GOOD[GOOD.index("[[market.factory]]") : GOOD.index("[search]")]
+
+
+def venues(names: str, own: str = "") -> str:
+    """The good config with these venues, and these factories of its own."""
+    return GOOD.replace(OWN, f"venues = {names}\n{own}")
+
+
+def test_venues_come_before_factories_of_ones_own(tmp_path: Path) -> None:
+    own = OWN.replace(UNISWAP_V2, USDC)
+    config = load_config(write(tmp_path, venues('["uniswap-v3", "camelot-v3"]', own)))
+    registry = config.chain
+    assert registry is not None
+    assert config.market.venues == ("uniswap-v3", "camelot-v3")
+    assert config.market.factories == (
+        registry.venues["uniswap-v3"].factory,
+        registry.venues["camelot-v3"].factory,
+        Factory(name="Uniswap V2", kind="uniswap_v2", address=USDC, fee_pips=3000),
+    )
+    # A changed copy is checked again, and has nothing twice.
+    assert config.replace(search=Search(min_profit_wei=5)).market == config.market
+
+
+def test_venues_alone_are_a_market(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, venues('["balancer-v2"]')))
+    assert [each.kind for each in config.market.factories] == ["balancer_v2"]
+    assert refusal(tmp_path, GOOD.replace(OWN, "")).startswith("market.factory: expected")
+
+
+def test_a_venue_that_no_registry_has(tmp_path: Path) -> None:
+    message = refusal(tmp_path, venues('["uniswap-v3", "camelot-v4"]'))
+    assert message.startswith("market.venues: expected names of the registry (uniswap-v2, ")
+    assert "was 'camelot-v4' at [1]; did you mean \"camelot-v" in message
+    message = refusal(tmp_path, venues('["uniswap-v3"]').replace("= 42161", "= 5"))
+    assert message.startswith("market.venues: expected none, because no registry ships for chain 5")
+    assert "[[market.factory]]" in message
+
+
+def test_a_factory_is_there_once_whoever_names_it(tmp_path: Path) -> None:
+    message = refusal(tmp_path, venues('["uniswap-v2"]', OWN))
+    assert message.startswith("market.factory: expected each address once")
+    message = refusal(tmp_path, venues('["uniswap-v2", "uniswap-v2"]'))
+    assert message.startswith("market.venues: expected a list without repeats")
+
+
+def test_multicall_is_the_configs_else_the_registrys_else_none(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.multicall == "0xcA11bde05977b3631167028862bE2a173976CA11"
+    own = dataclasses.replace(config.market, multicall=USDC)
+    assert config.replace(market=own).multicall == USDC
+    elsewhere = config.replace(node=Node(url="ws://localhost", chain_id=5))
+    assert elsewhere.multicall is None
+    assert elsewhere.chain is None
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "parts"),
+    [
+        ('["http://b:1"]', ["node.fallback_urls:", "ws://", "at [0]", "WebSocket"]),
+        ('["ws://b:1", "ws://b:1"]', ["node.fallback_urls:", "repeats"]),
+        ('["ws://b:1", "ws://127.0.0.1:8545/"]', ["node.fallback_urls:", "once", "at [1]"]),
+        ('"ws://b:1"', ["node.fallback_urls:", "brackets"]),
+    ],
+)
+def test_fallbacks_are_other_nodes(tmp_path: Path, fallbacks: str, parts: list[str]) -> None:
+    text = GOOD.replace("chain_id", f"fallback_urls = {fallbacks}\nchain_id")
+    message = refusal(tmp_path, text)
+    assert message.startswith(parts[0])
+    assert [part for part in parts if part not in message] == [], message
+
+
+def test_nodes_are_tried_in_their_order(tmp_path: Path) -> None:
+    text = GOOD.replace("chain_id", 'fallback_urls = ["ws://b:1", "wss://c"]\nchain_id')
+    node = load_config(write(tmp_path, text)).node
+    assert node.urls == ("ws://127.0.0.1:8545", "ws://b:1", "wss://c")
+    assert load_config(write(tmp_path, GOOD)).node.urls == ("ws://127.0.0.1:8545",)
+
+
+def test_paths_count_from_the_folder_of_the_config(tmp_path: Path) -> None:
+    text = GOOD.replace("[market]", '[table]\npath = "table"\n[market]\ncache = "m.json"')
+    config = load_config(write(tmp_path, text))
+    assert (config.market.cache, config.table.path) == (tmp_path / "m.json", tmp_path / "table")
+    text = text.replace('"m.json"', '"/var/lib/m.json"')
+    assert load_config(write(tmp_path, text)).market.cache == Path("/var/lib/m.json")
+
+
 def test_shown_url_has_no_token() -> None:
     node = Node(url="wss://user:pass@node.example:8546/v2/TOKEN?key=TOKEN", chain_id=1)
     assert node.shown_url == "wss://node.example:8546"
@@ -294,3 +389,37 @@ def test_example_config_has_every_key_with_its_default(root: Path) -> None:
     for key in ("return_after_s", "request_timeout_s", "head_timeout_s", "max_gap_blocks"):
         assert table["node"][key] == getattr(node, key)
     assert table["node"]["fallback_urls"] == list(node.fallback_urls)
+
+
+def documented(root: Path) -> dict[str, str]:
+    """Keys of the documents' table "key, unit, default", each with its default."""
+    text = (root / "docs" / "configuration.md").read_text()
+    rows = re.findall(r"^\| `([a-z]+\.\w+)` \| *\w* *\| ([^|]+) \|", text, re.MULTILINE)
+    return dict(rows)
+
+
+def test_documented_defaults_are_the_schemas(root: Path) -> None:
+    rows = documented(root)
+    assert {key for key in rows if key.startswith("table.")} == schema_keys(
+        settings.Table, "table."
+    )
+    for key, stated in rows.items():
+        section, name = key.split(".")
+        kind = {"node": Node, "market": Market, "table": settings.Table}[section]
+        [item] = [each for each in dataclasses.fields(kind) if each.name == name]
+        expected = {"none": (None, ()), "the registry's": (None,), "true": (True,)}.get(stated)
+        assert item.default in (expected or (float(stated),)), key
+
+
+def test_documents_name_every_venue_and_every_kind(root: Path) -> None:
+    text = (root / "docs" / "configuration.md").read_text()
+    [row] = re.findall(r"^\| Arbitrum One .*\|$", text, re.MULTILINE)
+    confirmed, unconfirmed = (re.findall(r"`([\w-]+)`", part) for part in row.split("unconfirmed:"))
+    registry = chains.load(42161)
+    assert registry is not None
+    assert set(confirmed) == {each.name for each in registry.factories if each.confirmed}
+    assert set(unconfirmed) == {each.name for each in registry.factories if not each.confirmed}
+    example = (root / "systemd" / "mevfast.example.toml").read_text()
+    for kind in chains.VENUE_KINDS:
+        assert f"`{kind}`" in text
+        assert f'"{kind}"' in example
