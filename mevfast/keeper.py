@@ -131,7 +131,7 @@ class Keeper:
 
     def _evict(self) -> None:
         """Makes room for one pool where the table is full: the one that moved longest ago goes."""
-        slot = self.table.oldest()
+        slot = self.table.evict()
         if self.refused["table full"] == 0:
             logger.warning(
                 "the table is full at %d pools: those that moved longest ago go; raise "
