@@ -60,7 +60,8 @@ class Peer:
             [n] = struct.unpack(">Q", await self.reader.readexactly(8))
         mask = await self.reader.readexactly(4)
         payload = await self.reader.readexactly(n)
-        return first & 0x0F, bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+        key = int.from_bytes((mask * (n // 4 + 1))[:n], "big")  # one long XOR, not n short ones
+        return first & 0x0F, (int.from_bytes(payload, "big") ^ key).to_bytes(n, "big")
 
     async def request(self) -> Any:
         """The client's next JSON-RPC request or batch; pings before it are answered."""

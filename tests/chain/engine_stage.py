@@ -7,12 +7,13 @@ nobody trades but the test.
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import uvloop
+from eth_utils.address import to_checksum_address
 
 from mevfast import config as settings
 from mevfast._tx import Signer
@@ -163,8 +164,14 @@ def pool_of(stage: Stage, factory: str, symbols: Sequence[str], fee_pips: int = 
     )
 
 
-def submit_swap(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> str:
-    """Hash of a swap by the trader through the pool's router, not mined yet."""
+def submit(stage: Stage, to: str, data: bytes) -> str:
+    """Hash of a transaction by the trader, not mined yet."""
+    request = {"from": TRADER, "to": to, "data": "0x" + data.hex(), "gas": hex(GAS // 10)}
+    return str(stage.node.rpc("eth_sendTransaction", request))
+
+
+def swap_call(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> tuple[str, bytes]:
+    """Where to and with what a swap through the pool's router is called."""
     token_in, amount = stage.address(symbol_in), stage.units(symbol_in, usd)
     token_out = pool.token1 if token_in == pool.token0 else pool.token0
     if pool.kind == "uniswap_v3":
@@ -174,9 +181,12 @@ def submit_swap(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> str:
     else:
         signature = "swapExactTokensForTokens(uint256,uint256,address[],address,uint256)"
         data = calldata(signature, amount, 0, [token_in, token_out], TRADER, FOREVER)
-    router = stage.market.factory(pool.factory).router
-    request = {"from": TRADER, "to": router, "data": "0x" + data.hex(), "gas": hex(GAS // 10)}
-    return str(stage.node.rpc("eth_sendTransaction", request))
+    return stage.market.factory(pool.factory).router, data
+
+
+def submit_swap(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> str:
+    """Hash of a swap by the trader through the pool's router, not mined yet."""
+    return submit(stage, *swap_call(stage, pool, symbol_in, usd))
 
 
 def move(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> None:
@@ -185,6 +195,72 @@ def move(stage: Stage, pool: Pool, symbol_in: str, usd: int) -> None:
     stage.node.rpc("evm_mine")
     receipt = stage.node.rpc("eth_getTransactionReceipt", sent)
     assert int(receipt["status"], 16) == 1
+
+
+# ---- moving liquidity ----
+
+
+def submit_mint(stage: Stage, pool: Pool, usd: int, spacings: int = 10) -> str:
+    """Hash of a deposit by the trader, not mined yet; in V3 so many spacings either side."""
+    amounts = [stage.units(stage.market.token(each).symbol, usd) for each in pool_tokens(pool)]
+    if pool.kind != "uniswap_v3":
+        signature = (
+            "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)"
+        )
+        data = calldata(signature, *pool_tokens(pool), *amounts, 0, 0, TRADER, FOREVER)
+        return submit(stage, stage.market.factory(pool.factory).router, data)
+    types = ["uint160", "int24", "uint16", "uint16", "uint16", "uint8", "bool"]
+    tick, width = stage.read(pool.address, "slot0()", types)[1], pool.tick_spacing
+    lower = (tick // width - spacings) * width
+    order = (
+        *pool_tokens(pool), pool.fee_pips, lower, lower + 2 * spacings * width, *amounts, 0, 0,
+        TRADER, FOREVER,
+    )  # fmt: skip
+    tuple_of = (
+        "(address,address,uint24,int24,int24,uint256,uint256,uint256,uint256,address,uint256)"
+    )
+    return submit(
+        stage,
+        stage.market.position_manager,
+        selector(f"mint({tuple_of})") + encode([tuple_of], [order]),
+    )
+
+
+def submit_burn(stage: Stage, pool: Pool) -> bool:
+    """Half of what the trader has in the pool is taken out, not mined yet; False: has nothing."""
+    if pool.kind != "uniswap_v3":
+        held = stage.balance(pool.address, TRADER)
+        if held:
+            transfer = calldata("transfer(address,uint256)", pool.address, -(-held // 2))
+            submit(stage, pool.address, transfer)
+            submit(stage, pool.address, calldata("burn(address)", TRADER))
+        return held > 0
+    for token_id, liquidity in positions(stage, pool):
+        types = "(uint256,uint128,uint256,uint256,uint256)"
+        order = (token_id, -(-liquidity // 2), 0, 0, FOREVER)
+        data = selector(f"decreaseLiquidity({types})") + encode([types], [order])
+        submit(stage, stage.market.position_manager, data)
+        return True
+    return False
+
+
+def positions(stage: Stage, pool: Pool) -> Iterator[tuple[int, int]]:
+    """Token id and liquidity of the trader's positions in a V3 pool, the newest first."""
+    manager, wanted = stage.market.position_manager, (*pool_tokens(pool), pool.fee_pips)
+    count = stage.read(manager, "balanceOf(address)", ["uint256"], TRADER)
+    types = ["uint96", "address", "address", "address", "uint24", "int24", "int24", "uint128"]
+    for index in reversed(range(count)):
+        signature = "tokenOfOwnerByIndex(address,uint256)"
+        token_id = stage.read(manager, signature, ["uint256"], TRADER, index)
+        fields = stage.read(manager, "positions(uint256)", types, token_id)
+        token0, token1 = (to_checksum_address(each) for each in fields[2:4])
+        if fields[7] and (token0, token1, fields[4]) == wanted:
+            yield token_id, fields[7]
+
+
+def pool_tokens(pool: Pool) -> tuple[str, str]:
+    """Both tokens in the pool's order."""
+    return pool.token0, pool.token1
 
 
 # ---- what is true ----

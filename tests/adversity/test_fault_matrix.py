@@ -1,0 +1,41 @@
+"""Every fault of the catalogue once, in the middle of real swaps, mints and burns: the engine is
+live again, its table is the chain's slot by slot, it sent nothing meanwhile, and it says so."""
+
+import random
+import zlib
+
+import pytest
+
+from tests.adversity.faults import CATALOGUE, Fault
+from tests.adversity.ordeal import QUICK_TIMEOUTS, ordeal
+from tests.chain.engine_stage import on_loop
+from tests.chain.executor_stage import Stage, stage, theatre
+
+pytestmark = pytest.mark.devnet
+
+__all__ = ["stage", "theatre"]  # fixtures
+
+CHOOSY = ("lost_log", "shuffled_logs", "shuffled_blocks", "reorg", "busy_reorg", "told_reorg")
+"""Faults that strike in more than one way: which, chance says, so each gets several goes."""
+CASES = [
+    pytest.param(fault, go, id=f"{fault.name}-{go}" if fault.name in CHOOSY else fault.name)
+    for fault in CATALOGUE.values()
+    for go in range(3 if fault.name in CHOOSY else 1)
+]
+
+
+@pytest.mark.parametrize(("fault", "go"), CASES)
+def test_the_engine_outlives(stage: Stage, fault: Fault, go: int) -> None:
+    chance = random.Random(zlib.crc32(fault.name.encode()) + go)
+
+    @on_loop
+    async def play() -> None:
+        timeouts = QUICK_TIMEOUTS if fault.timeout else {}
+        async with ordeal(stage, chance, **timeouts) as each:
+            said = len(each.ear.records)
+            await each.strikes(fault)
+            await each.recovers()
+            if not fault.harmless:
+                each.explains(said)
+
+    play()
