@@ -110,7 +110,7 @@ async def test_a_cut_connection(stage: Stage, caplog: pytest.LogCaptureFixture) 
         await ride.recovers()
         told(caplog, "nothing is sent until the node is back", "connection")
         assert ride.proxy.connections == 2
-        assert ride.engine.loads == 2
+        assert ride.engine.keeper.recoveries == 1
 
 
 @on_loop
@@ -127,32 +127,30 @@ async def test_a_node_that_hangs_up_on_the_first_attempts(
         ride.gap(V2)
         ride.proxy.open = True
         await ride.recovers()
-        assert ride.engine.loads == 2
+        assert ride.engine.keeper.recoveries == 1
         assert "expected a WebSocket handshake" in caplog.text
 
 
 @on_loop
-async def test_a_cut_while_loading(stage: Stage) -> None:
+async def test_a_cut_while_mending(stage: Stage) -> None:
     async with riding(stage) as ride:
+        ride.proxy.up.clear()
+        ride.engine._doubt("the test says so")
+        await until(lambda: ride.engine.rpc_calls["eth_getBlockByNumber"])  # asked, not answered
         await ride.proxy.cut()
-        await until(lambda: ride.proxy.connections == 2)
-        await until(lambda: ride.engine._rpc)  # connected, not loaded
-        await ride.proxy.cut()
+        ride.proxy.up.set()
         ride.gap(SUSHI)
         await ride.recovers()
-        assert ride.engine.loads == 2
+        assert ride.engine.keeper.recoveries == 1
 
 
 @on_loop
-async def test_doubt_while_loading_asks_for_another_load(stage: Stage) -> None:
-    """What came since the first load's block must not be lost with it."""
+async def test_doubt_while_mending_asks_for_mending_again(stage: Stage) -> None:
+    """What came since the first attempt must not be lost with it."""
     async with riding(stage) as ride:
-        ride.engine._doubt("the test says so")
-        await asyncio.sleep(0.05)  # it waits for a head to load at
-        asked = ride.engine.rpc_calls["eth_getLogs"]
         ride.proxy.up.clear()
-        stage.node.rpc("evm_mine")
-        await until(lambda: ride.engine.rpc_calls["eth_getLogs"] > asked)
+        ride.engine._doubt("the test says so")
+        await until(lambda: ride.engine.rpc_calls["eth_getBlockByNumber"])
         logs = ride.engine.core.n_logs
         ride.gap(V3)
         await until(lambda: ride.engine.core.n_logs > logs)
@@ -189,7 +187,7 @@ async def test_a_stall_that_ends_by_itself(stage: Stage) -> None:
         await until(lambda: ride.engine.core.n_sent > sent)
         await settle(ride.engine, stage)
         await ride.is_true()
-        assert ride.engine.loads == 1
+        assert ride.engine.keeper.recoveries == 0
         assert ride.engine.core.audit.n_mismatches == 0
 
 
@@ -229,9 +227,9 @@ def test_a_reorg(stage: Stage, depth: int, caplog: pytest.LogCaptureFixture) -> 
             truth = pool_states(ride.engine)
             sent = ride.engine.core.n_sent
             stage.node.rpc("anvil_reorg", depth, [])
-            await until(lambda: ride.engine.loads == 2, stage)
+            await until(lambda: ride.engine.keeper.recoveries == 1, stage)
             assert ride.engine.core.n_sent == sent
-            told(caplog, "state in doubt, nothing is sent", "does not follow head", "a reorg")
+            told(caplog, "recovered in", f"a reorg of {depth} blocks", "events undone")
             await until(lambda: ready(ride.engine))
             await ride.is_true()
             assert pool_states(ride.engine) != truth  # the reorg did take something back
@@ -243,21 +241,15 @@ def test_a_reorg(stage: Stage, depth: int, caplog: pytest.LogCaptureFixture) -> 
     play()
 
 
-@pytest.mark.parametrize("state", ["live", "loading", "stalled", "reconnecting"])
+@pytest.mark.parametrize("state", ["live", "stalled", "reconnecting"])
 def test_a_stop_waits_for_nothing(stage: Stage, state: str) -> None:
     """All timeouts of this engine are a minute or more."""
 
     async def get_there(ride: Ride) -> None:
-        if state == "loading":  # until a head comes, which none does
-            ride.engine._doubt("the test says so")
-            await asyncio.sleep(0.05)
-        elif state == "stalled":  # a request that is never answered
-            ride.engine._doubt("the test says so")
-            await asyncio.sleep(0.05)
+        if state == "stalled":  # a request that is never answered
             ride.proxy.up.clear()
-            asked = ride.engine.rpc_calls["eth_getLogs"]
-            stage.node.rpc("evm_mine")
-            await until(lambda: ride.engine.rpc_calls["eth_getLogs"] > asked)
+            ride.engine._doubt("the test says so")
+            await until(lambda: ride.engine.rpc_calls["eth_getBlockByNumber"])
         elif state == "reconnecting":
             ride.proxy.open = False
             await ride.proxy.cut()

@@ -136,7 +136,7 @@ async def running(
 
 def ready(engine: Engine) -> bool:
     """Whether it would send a plan now."""
-    return engine.core.live and not engine.core.paused
+    return engine.core.live and not engine.core.paused and not engine.keeper.due()
 
 
 async def settle(engine: Engine, stage: Stage) -> None:
@@ -268,12 +268,12 @@ def pool_tokens(pool: Pool) -> tuple[str, str]:
 
 def pool_states(engine: Engine) -> dict[bytes, dict[str, Any]]:
     """The table's states by address, without where they come from."""
-    rows = [engine.table.read(slot) for slot in range(len(engine.table))]
+    rows = [engine.table.read(slot) for slot in engine.table.slots()]
     return {
         row["address"]: {
             name: value
             for name, value in row.items()
-            if name not in ("address", "kind", "token0", "token1", "block", "log_index")
+            if name not in ("id", "address", "kind", "tokens", "block", "log_index", "loaded_block")
         }
         for row in rows
     }
@@ -284,6 +284,11 @@ async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dic
     block = int(stage.node.rpc("eth_blockNumber"), 16)
     async with await Rpc.connect(stage.node.ws_url) as rpc:
         pools = await market.discover(rpc, config.market, block)
-        loads = await market.load(rpc, pools, block)
+        loaded = await market.load(rpc, pools, block)
     good = {"stale": False, "quarantined": False}
-    return {load.pool.address: load.state | good for load in loads}
+    return {load.pool.address: _plain(load.state) | good for load in loaded.loads}
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """The fields with ticks as lists, as a Pool gives them."""
+    return state | {"ticks": [list(tick) for tick in state["ticks"]]} if "ticks" in state else state
