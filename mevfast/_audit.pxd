@@ -33,6 +33,9 @@ cdef class Audit:
     cdef uint64_t sync_block
     cdef v2_state before_sync
     cdef readonly uint64_t n_checks, n_mismatches, n_slack, n_skipped
+    cdef readonly uint64_t n_suspects
+    cdef uint64_t suspect_block   # of the oldest swap that was held against the logs, 0 for none
+    cdef bint doubts_logs
     cdef readonly list mismatches
     cdef public uint32_t keep_recent  # swaps kept in `recent`, for a screen; 0 where nobody looks
     cdef readonly list recent

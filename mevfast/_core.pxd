@@ -57,6 +57,8 @@ cdef class Core:
 
     cdef uint64_t doubt_from      # while not live: the oldest block whose logs are not to be relied on
     cdef readonly uint64_t losses # times that the table came into doubt
+    cdef public bint doubts_logs  # a swap that contradicts a quote is first held against the logs
+    cdef public uint64_t verified # no log up to this block is missing, as the node says
     cdef readonly list created    # messages of the venues themselves, for the cold half to take
     cdef uint8_t venues[MAX_VENUES][20]
     cdef uint32_t n_venues
@@ -95,6 +97,7 @@ cdef class Core:
     cdef int keep(self, const log_event *e) except -1
     cdef int on_head(self, const head_event *h) except -1
     cdef int close_block(self) except -1
+    cdef int doubt_swap(self) except -1
     cdef int apply_kept(self, uint32_t i) except -1
     cdef bint from_venue(self, const log_event *e) noexcept nogil
     cdef int apply(self, const log_event *e) except -1

@@ -14,6 +14,8 @@ class Core:
     paused: bool
     shadow: bool
     bloom_from: int
+    doubts_logs: bool
+    verified: int
     def __init__(
         self,
         search: Search,

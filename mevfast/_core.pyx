@@ -18,7 +18,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from picows.picows cimport WSFrame
 
-from mevfast._audit cimport Audit
+from mevfast._audit cimport AUDIT_QUEUE, Audit
 from mevfast._cache cimport table_apply, table_knows, table_refresh
 from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._math cimport u256_to_pyint
@@ -142,13 +142,17 @@ cdef class Core:
         return True
 
     def flush(self):
-        """All frames that had arrived are in: decides, sends, then audits and reports."""
+        """All frames that had arrived are in: audits, decides, sends, then tidies up and reports."""
+        # Some 0.2 us a swap, and what contradicts our quotes must not be traded on.
+        self.audit.doubts_logs = self.doubts_logs and self.live
+        self.audit.run()
+        if self.audit.suspect_block:
+            self.doubt_swap()
         if self.live and self.n_touched and self.fresh:
             self.act()
         self.batch_start = 0
         if self.closing_block:
             self.close_block()
-        self.audit.run()
         table_refresh(&self.table.t, REFRESHED_WINDOWS)
         self.after()
         self.head_moved = False
@@ -203,10 +207,10 @@ cdef class Core:
     cdef int on_head(self, const head_event *h) except -1:
         cdef known_block *known = &self.ring[h.number % HEAD_RING]
         cdef known_block *before
-        if known.number == h.number and memcmp(h.hash, known.hash, 32) == 0:
-            return 0  # the same head twice, or of a node that is behind
         if is_zero(self.head.hash, 32):
-            pass  # the first one after a load began may follow any other
+            pass  # the first one after a load began may follow any other, or be known already
+        elif known.number == h.number and memcmp(h.hash, known.hash, 32) == 0:
+            return 0  # the same head twice, or of a node that is behind
         elif not self.live and h.number < self.head.number and known.number != h.number:
             return 0  # overtaken by the newer one that was asked for
         elif memcmp(h.parent_hash, self.head.hash, 32) != 0:
@@ -227,6 +231,14 @@ cdef class Core:
         memcpy(known.hash, h.hash, 32)
         self.head_moved = True
         self.fresh = True
+        return 0
+
+    cdef int doubt_swap(self) except -1:
+        """A swap that contradicts our quote: a log since the last verified block may be missing."""
+        cdef uint64_t block = self.audit.suspect_block
+        self.audit.suspect_block = 0
+        self.lose(f"a swap in block {block} contradicts our quote: a log before it may be missing",
+                  min(block, self.verified + 1))
         return 0
 
     cdef int close_block(self) except -1:
@@ -475,6 +487,9 @@ cdef class Core:
         cdef head_event head
         cdef bytes message
         cdef uint64_t before = self.table.t.head.applied[<int>APPLY_CHANGED]
+        # What the node was asked for lacks nothing: a swap that contradicts it is a mismatch.
+        self.audit.doubts_logs = False
+        self.audit.suspect_block = 0
         if self.live:
             raise ValueError("catch_up: expected a table in doubt, it is live")
         for message in messages:
@@ -484,6 +499,9 @@ cdef class Core:
                 self.apply(&log)
             if self.n_venues and self.from_venue(&log):
                 self.created.append(message)
+            if self.audit.n_queued == AUDIT_QUEUE:
+                self.audit.run()
+        self.audit.run()
         return self.table.t.head.applied[<int>APPLY_CHANGED] - before
 
     def knows(self, bytes message not None):

@@ -266,7 +266,7 @@ class Engine:
             if not ready and self.core.live:
                 ready = True
                 self._ready(rpc)
-            if self.core.head_number - self.keeper.verified >= self.config.table.verify_blocks:
+            if self.core.head_number - self.core.verified >= self.config.table.verify_blocks:
                 lost = await self.keeper.verify(rpc)
                 if lost is not None:
                     self._doubt(f"a log of block {lost} never came", lost)

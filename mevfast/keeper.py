@@ -59,6 +59,7 @@ class Keeper:
     def __init__(self, core: Core, config: Config) -> None:
         """Keeps the table of `core` by the rules of `config`; talks to nobody yet."""
         self.core, self.config = core, config
+        core.doubts_logs = True
         self.table, self.search = core.table, core.search
         self.records: dict[int, PoolRecord] = {}
         self.refused: Counter[str] = Counter()
@@ -67,7 +68,6 @@ class Keeper:
         self.logs_missed = 0
         self.read_pools = 0
         self.discovered = False
-        self.verified = 0
         self.progress_at = time.monotonic()
         self._said_at = 0.0
         self._retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
@@ -222,7 +222,7 @@ class Keeper:
         self.core.feed_bytes(notification("head", head))
         number = int(head["number"], 16)
         self._know_parent(head)
-        self.verified = number
+        self.core.verified = number
         self.core.watch(list(self._venues.values()))
         return self.core.end_load(number)
 
@@ -287,7 +287,7 @@ class Keeper:
             self.table.mark_stale(slot)
             self.search.refresh_pool(slot)
         self._retry.clear()
-        self.verified = number
+        self.core.verified = number
         self.recoveries += 1
         logger.warning(
             "all %d pools are read again at block %d after: %s", len(self.records), number, why
@@ -319,7 +319,7 @@ class Keeper:
     async def verify(self, rpc: Rpc) -> int | None:
         """Compares the logs of closed blocks with what the table has seen: the oldest block with a
         log that never came, or None. To be called about every `table.verify_blocks`."""
-        start, end = self.verified + 1, self.core.head_number - 2
+        start, end = self.core.verified + 1, self.core.head_number - 2
         if end < start:
             return None
         losses = self.core.losses
@@ -329,7 +329,7 @@ class Keeper:
         missing = [log for log in logs if not self.core.knows(notification("logs", log))]
         if missing:
             return min(int(log["blockNumber"], 16) for log in missing)
-        self.verified = end
+        self.core.verified = end
         return None
 
     # ---- asking the node ----

@@ -234,6 +234,42 @@ def test_the_journal_knows_which_logs_came() -> None:
     assert core.knows(frames.unknown(A, block=102, index=9))  # moves nothing
 
 
+# ---- swaps that contradict a quote ----
+
+
+def swap(index: int, block: int) -> list[bytes]:
+    """An honest swap of 10**18 in the first pool when its reserves were 10**21 and four times that:
+    its table has a price of 2."""
+    out = 10**18 * 997 * 4 * 10**21 // (10**21 * 1000 + 10**18 * 997)
+    after = frames.v2_sync(A, 10**21 + 10**18, 4 * 10**21 - out, block=block, index=index)
+    return [after, frames.v2_swap(A, 10**18, 0, 0, out, block=block, index=index + 1)]
+
+
+def test_a_swap_that_contradicts_a_quote_is_first_held_against_the_logs() -> None:
+    chain = Chain()
+    core = chain.core
+    core.doubts_logs, core.verified = True, 98
+    chain.feed(frames.head(101), *swap(3, 102), frames.head(102))
+    doubt(chain, "a swap in block 102 contradicts our quote", trusted=98)
+    assert (core.audit.n_suspects, core.audit.n_mismatches) == (1, 0)
+    lost = frames.v2_sync(A, 10**21, 4 * 10**21, block=101, index=5)
+    assert mend(chain, 98, [lost, *swap(3, 102)], frames.head(102), 102)
+    assert (core.audit.n_checks, core.audit.n_mismatches) == (1, 0)
+    assert not core.table.read(0)["quarantined"]
+
+
+def test_a_swap_that_contradicts_the_node_s_own_logs_is_a_mismatch() -> None:
+    chain = Chain()
+    core = chain.core
+    core.doubts_logs, core.verified = True, 98
+    chain.feed(frames.head(101), *swap(3, 102), frames.head(102))
+    assert mend(chain, 98, swap(3, 102), frames.head(102), 102)
+    assert core.audit.n_mismatches == 1
+    assert core.table.read(0)["quarantined"]
+    chain.feed(*swap(3, 103), frames.head(103))
+    assert core.live  # nothing more is made of it
+
+
 # ---- pools that are being read, and new ones ----
 
 
