@@ -213,6 +213,34 @@ cdef extern from "event.h" nogil:
         EVENT_V3_MINT
         EVENT_V3_BURN
         EVENT_V3_SWAP
+        EVENT_PANCAKE_SWAP
+        EVENT_ALGEBRA_SWAP
+        EVENT_ALGEBRA_BURN
+        EVENT_ALGEBRA_SWAP_FEE
+        EVENT_ALGEBRA_FEE
+        EVENT_ALGEBRA_FEES
+        EVENT_ALGEBRA_TICK_SPACING
+        EVENT_ALGEBRA_PLUGIN
+        EVENT_V4_INITIALIZE
+        EVENT_V4_MODIFY_LIQUIDITY
+        EVENT_V4_SWAP
+        EVENT_V4_DONATE
+        EVENT_V4_PROTOCOL_FEE
+        EVENT_SOLIDLY_SYNC
+        EVENT_SOLIDLY_SWAP
+        EVENT_SOLIDLY_FEE
+        EVENT_CAMELOT_FEES
+        EVENT_CAMELOT_TYPE
+        EVENT_CURVE_EXCHANGE
+        EVENT_CURVE_OTHER
+        EVENT_CRYPTO_EXCHANGE
+        EVENT_CRYPTO_OTHER
+        EVENT_BALANCER_SWAP
+        EVENT_BALANCER_CHANGED
+        EVENT_BALANCER_MANAGED
+        EVENT_BALANCER_SWAP_FEE
+        EVENT_BALANCER_OTHER
+        EVENT_KINDS
 
     enum:
         EVENT_MAX_WORDS
@@ -225,13 +253,14 @@ cdef extern from "event.h" nogil:
         uint8_t n_topics
         uint8_t n_words
         uint8_t truncated
+        uint8_t misshapen
         uint64_t block_number
         uint8_t address[20]
         uint8_t block_hash[32]
         uint8_t tx_hash[32]
         uint8_t topic0[32]
         u256 topic[3]
-        u256 word[8]
+        u256 word[30]
 
     ctypedef struct head_event:
         uint64_t number
