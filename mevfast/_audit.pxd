@@ -28,6 +28,7 @@ cdef class Audit:
     cdef uint32_t n_queued
     # The Sync just applied: its pair's Swap is the next log.
     cdef uint32_t sync_slot
+    cdef uint32_t swap_slot       # whose Swap right after that Sync was taken already
     cdef uint32_t sync_log_index
     cdef uint64_t sync_block
     cdef v2_state before_sync

@@ -8,10 +8,21 @@ Sync that moved the reserves; V3 pools say amounts and the state after in one Sw
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
-from mevfast._cache cimport SLOT_QUARANTINED, Table, slot_body, table_flag, table_view
-from mevfast._cache cimport word_to_int24, word_to_signed, word_to_u128
+from mevfast._cache cimport Table
 from mevfast._math cimport u256_to_pyint
 from mevfast._pool cimport pool_quote_exact, pool_quote_limited
+from mevfast._slots cimport (
+    APPLY_CHANGED,
+    SLOT_QUARANTINED,
+    SLOT_STALE,
+    slot_body,
+    table_flag,
+    table_order,
+    table_view,
+    word_to_int24,
+    word_to_signed,
+    word_to_u128,
+)
 from mevfast.types cimport (
     EVENT_V2_SWAP,
     EVENT_V2_SYNC,
@@ -52,7 +63,7 @@ cdef class Audit:
 
     def __cinit__(self, Table table):
         self.table = table
-        self.sync_slot = NO_SLOT
+        self.sync_slot = self.swap_slot = NO_SLOT
         self.mismatches = []
         self.recent = []
 
@@ -60,11 +71,12 @@ cdef class Audit:
         """To be called with each log of a known pool before the table applies it."""
         cdef slot_body *body = &self.table.t.slots[slot].body
         cdef observed_swap *s
-        if e.block_number < body.block or (e.block_number == body.block
-                                           and e.log_index <= body.log_index):
-            return  # sent twice, and in the state already
+        if (body.flags & SLOT_STALE or table_order(
+                &self.table.t, body, e.block_number, e.log_index) != APPLY_CHANGED):
+            return  # it will not be applied: sent twice, or not a state to compare with
         if e.kind == EVENT_V2_SYNC and body.kind == POOL_UNISWAP_V2:
             self.sync_slot, self.sync_block, self.sync_log_index = slot, e.block_number, e.log_index
+            self.swap_slot = NO_SLOT
             self.before_sync = body.v2
             return
         if e.kind == EVENT_V3_MINT or e.kind == EVENT_V3_BURN:
@@ -77,11 +89,14 @@ cdef class Audit:
             return
         s = &self.queue[self.n_queued]
         if e.kind == EVENT_V2_SWAP and body.kind == POOL_UNISWAP_V2:
+            if (self.swap_slot == slot and self.sync_block == e.block_number
+                    and self.sync_log_index + 1 == e.log_index):
+                return  # sent twice: it moves no state by which the table would know
             if (self.sync_slot != slot or self.sync_block != e.block_number
                     or self.sync_log_index + 1 != e.log_index or e.n_words != 4):
                 self.n_skipped += 1
                 return
-            self.sync_slot = NO_SLOT
+            self.sync_slot, self.swap_slot = NO_SLOT, slot
             # amount0In, amount1In, amount0Out, amount1Out: one way only, or it is no plain swap
             s.zero_for_one = not u256_is_zero(&e.word[0])
             if s.zero_for_one == (not u256_is_zero(&e.word[1])):
@@ -161,7 +176,7 @@ cdef class Audit:
                 self.n_slack += 1
             elif verdict == SWAP_MISMATCH:
                 self.n_mismatches += 1
-                table_flag(&self.table.t, s.slot, <uint8_t>SLOT_QUARANTINED)
+                table_flag(&self.table.t, s.slot, <uint8_t>SLOT_QUARANTINED, 0)
                 if len(self.mismatches) < MAX_KEPT:
                     self.mismatches.append(self.describe(s, verdict))
             if self.keep_recent:
@@ -175,9 +190,9 @@ cdef class Audit:
         """Keys: pool, token_in, token_out (20 bytes), block, log_index, amount_in, amount_out,
         exact."""
         pool = self.table.read(s.slot)
-        way = ("token0", "token1") if s.zero_for_one else ("token1", "token0")
+        way = pool["tokens"] if s.zero_for_one else pool["tokens"][::-1]
         return {
             "pool": pool["address"], "kind": pool["kind"], "fee_pips": pool["fee_pips"],
-            "token_in": pool[way[0]], "token_out": pool[way[1]], "block": s.block,
+            "token_in": way[0], "token_out": way[1], "block": s.block,
             "log_index": s.log_index, "amount_in": u256_to_pyint(&s.amount_in),
             "amount_out": u256_to_pyint(&s.amount_out), "exact": verdict == SWAP_EXACT}

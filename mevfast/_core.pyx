@@ -18,19 +18,17 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from picows.picows cimport WSFrame
 
 from mevfast._audit cimport Audit
-from mevfast._cache cimport (
-    APPLY_CHANGED,
-    APPLY_INCONSISTENT,
-    APPLY_MALFORMED,
-    APPLY_UNKNOWN_POOL,
-    TABLE_NO_SLOT,
-    table_apply,
-    table_find,
-    table_refresh,
-)
+from mevfast._cache cimport table_apply, table_refresh
 from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._math cimport u256_to_pyint
 from mevfast._search cimport Search
+from mevfast._slots cimport (
+    APPLY_CHANGED,
+    APPLY_INCONSISTENT,
+    APPLY_MALFORMED,
+    TABLE_NO_SLOT,
+    table_find,
+)
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
@@ -44,8 +42,8 @@ from mevfast.types cimport (
     swap_plan,
 )
 
-from mevfast._cache import KIND_NAMES
 from mevfast._search import FUNDING_NAMES
+from mevfast._slots import KIND_NAMES
 
 cdef uint32_t MAX_BUFFERED = 200000
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits

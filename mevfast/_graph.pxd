@@ -80,7 +80,8 @@ cdef class Graph:
     cdef double *log_price[2]     # by slot: [zero_for_one], minus infinity where there is none
     cdef virtual_pool *depth      # by slot: what the estimate is made from
     cdef virtual_pool *deepest    # by slot: what the bound is made from
-    cdef uint8_t *known           # by slot: the pool is in the graph
+    cdef uint8_t *known           # by slot: the pool is in the graph,
+    cdef uint32_t *pair_of        # and in which pair
     cdef uint8_t *in_flight       # by slot: transactions of ours under way on it
     cdef uint16_t *bloom_bits     # by slot: three bit numbers of its address
     cdef const uint8_t *bloom     # 256 bytes of the open block's head, NULL where closed; borrowed

@@ -13,12 +13,23 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
-from mevfast._cache cimport SLOT_QUARANTINED, SLOT_STALE, Table, slot_body, table_view
+from mevfast._cache cimport Table
 from mevfast._pool cimport pool_marginal_price
 from mevfast._size cimport NEAR_LOG, closed_form, virtual_of, virtual_pool
-from mevfast.types cimport pool_state
+from mevfast._slots cimport (
+    SLOT_QUARANTINED,
+    SLOT_STALE,
+    slot_body,
+    slot_has_state,
+    table_view,
+)
+from mevfast.types cimport POOL_UNISWAP_V2, POOL_UNISWAP_V3, pool_state
+
+from mevfast._slots import KIND_NAMES
+from mevfast.errors import DataError
 
 cdef uint32_t NO_PAIR = 0xffffffff
+cdef uint32_t NO_SLOT = 0xffffffff
 DROP_NAMES = (
     "below_margin", "candidate_limit", "stale", "quarantined", "in_flight",
     "incomplete_block", "refused_quote", "unprofitable", "no_price", "no_funding",
@@ -33,6 +44,14 @@ cdef extern from "keccak.h" nogil:
 
 cdef uint32_t pair_hash(uint32_t a, uint32_t b) noexcept nogil:
     return <uint32_t>(((<uint64_t>a << 32 | b) * <uint64_t>0x9e3779b97f4a7c15) >> 32)
+
+
+cdef void take_out(uint32_t *slots, uint32_t n, uint32_t slot) noexcept nogil:
+    """Closes the gap that a slot leaves among n."""
+    cdef uint32_t i = 0
+    while slots[i] != slot:
+        i += 1
+    memmove(&slots[i], &slots[i + 1], (n - i - 1) * sizeof(uint32_t))
 
 
 cdef class Graph:
@@ -57,12 +76,13 @@ cdef class Graph:
         self.depth = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
         self.deepest = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
         self.known = <uint8_t *>calloc(table.t.capacity, 1)
+        self.pair_of = <uint32_t *>calloc(table.t.capacity, sizeof(uint32_t))
         self.scanned = <uint8_t *>calloc(table.t.capacity, 1)
         self.in_flight = <uint8_t *>calloc(table.t.capacity, 1)
         self.bloom_bits = <uint16_t *>calloc(3 * table.t.capacity, sizeof(uint16_t))
         self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
         if (self.pair_index == NULL or self.log_price[0] == NULL or self.log_price[1] == NULL
-                or self.known == NULL or self.in_flight == NULL
+                or self.known == NULL or self.pair_of == NULL or self.in_flight == NULL
                 or self.bloom_bits == NULL or self.depth == NULL or self.deepest == NULL or self.scanned == NULL
                 or self.found == NULL):
             raise MemoryError(f"graph of {table.t.capacity} pools")
@@ -91,6 +111,7 @@ cdef class Graph:
         free(self.depth)
         free(self.deepest)
         free(self.known)
+        free(self.pair_of)
         free(self.scanned)
         free(self.in_flight)
         free(self.found)
@@ -159,18 +180,25 @@ cdef class Graph:
         return pair
 
     def add_pool(self, uint32_t slot):
-        """Adds the pool of a table slot, or takes note that its state was loaded again."""
+        """Adds the pool of a table slot, or takes note that its state was loaded again.
+
+        DataError where the search knows no swaps of its kind.
+        """
         cdef slot_body *body
         cdef uint32_t a, b, i
         cdef token_pair *pair
         cdef uint8_t digest[32]
-        if slot >= self.table.t.n_slots:
-            raise IndexError(f"slot {slot}: the table holds {self.table.t.n_slots}")
+        self.table._check_slot(slot)
         body = &self.table.t.slots[slot].body
+        if body.kind != <uint8_t>POOL_UNISWAP_V2 and body.kind != <uint8_t>POOL_UNISWAP_V3:
+            raise DataError(
+                f"slot {slot}: expected a pool of a kind that the search knows, uniswap_v2 or "
+                f"uniswap_v3, was {KIND_NAMES[body.kind]}")
         a, b = min(body.token0, body.token1), max(body.token0, body.token1)
         if not self.known[slot]:
             self._grow(b)
-            pair = &self.pairs[self._pair(a, b)]
+            self.pair_of[slot] = self._pair(a, b)
+            pair = &self.pairs[self.pair_of[slot]]
             if pair.n == pair.cap:
                 pair.cap = 4 if pair.cap == 0 else 2 * pair.cap
                 forward = realloc(pair.forward, pair.cap * sizeof(uint32_t))
@@ -189,6 +217,21 @@ cdef class Graph:
             for i in range(3):
                 self.bloom_bits[3 * slot + i] = (digest[2 * i] << 8 | digest[2 * i + 1]) & 2047
         self.refresh(slot)
+
+    def remove_pool(self, uint32_t slot):
+        """Takes a pool out; nothing happens where it is not in. To be called before its slot is
+        given to another, and once no transaction through it is under way."""
+        cdef token_pair *pair
+        if slot >= self.table.t.capacity:
+            raise IndexError(f"slot {slot}: the table has room for {self.table.t.capacity}")
+        if not self.known[slot]:
+            return
+        pair = &self.pairs[self.pair_of[slot]]
+        take_out(pair.forward, pair.n, slot)
+        take_out(pair.backward, pair.n, slot)
+        pair.n -= 1
+        self.known[slot] = False
+        self.note_best(pair)
 
     def dropped(self):
         """Candidates that went no further: reason -> count, reasons never met left out."""
@@ -213,11 +256,9 @@ cdef class Graph:
     cdef void sort_in(self, uint32_t *slots, uint32_t n, uint32_t slot,
                       uint32_t token_in) noexcept nogil:
         """Moves one slot to its place among its pair's, best price first, then lowest slot."""
-        cdef uint32_t i = 0
+        cdef uint32_t i
         cdef double price = self.price_of(slot, token_in), other
-        while slots[i] != slot:
-            i += 1
-        memmove(&slots[i], &slots[i + 1], (n - i - 1) * sizeof(uint32_t))
+        take_out(slots, n, slot)
         i = n - 1
         while i > 0:
             other = self.price_of(slots[i - 1], token_in)
@@ -232,6 +273,10 @@ cdef class Graph:
         cdef uint32_t *slots
         cdef int way
         for way in range(2):
+            if p.n == 0:
+                p.first[way] = NO_SLOT
+                p.best[way] = p.second[way] = -INFINITY
+                continue
             slots = p.backward if way else p.forward
             p.first[way] = slots[0]
             p.best[way] = self.price_of(slots[0], p.b if way else p.a)
@@ -262,7 +307,7 @@ cdef class Graph:
         cdef slot_body *body = &self.table.t.slots[slot].body
         cdef pool_state state
         cdef token_pair *pair
-        cdef uint32_t a = min(body.token0, body.token1), b = max(body.token0, body.token1), way
+        cdef uint32_t way
         cdef double price
         if not self.known[slot]:
             return
@@ -270,10 +315,14 @@ cdef class Graph:
         for way in range(2):
             price = pool_marginal_price(&state, 1 - way, way)
             self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
-        virtual_of(&state, &self.depth[slot], &self.deepest[slot])
-        pair = &self.pairs[self.find_pair(a, b)]
-        self.sort_in(pair.forward, pair.n, slot, a)
-        self.sort_in(pair.backward, pair.n, slot, b)
+        if slot_has_state(body):
+            virtual_of(&state, &self.depth[slot], &self.deepest[slot])
+        else:
+            memset(&self.depth[slot], 0, sizeof(virtual_pool))
+            memset(&self.deepest[slot], 0, sizeof(virtual_pool))
+        pair = &self.pairs[self.pair_of[slot]]
+        self.sort_in(pair.forward, pair.n, slot, pair.a)
+        self.sort_in(pair.backward, pair.n, slot, pair.b)
         self.note_best(pair)
 
     cdef bint awaited(self, uint32_t slot) noexcept nogil:

@@ -10,7 +10,6 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from mevfast._cache cimport slot_body, table_view_swaps
 from mevfast._graph cimport (
     DROP_BELOW_MINIMUM,
     DROP_CANDIDATE_LIMIT,
@@ -33,6 +32,7 @@ from mevfast._size cimport (
     size_cycle,
     sized_cycle,
 )
+from mevfast._slots cimport slot_body, table_view_swaps
 from mevfast.types cimport (
     FUNDING_AAVE,
     FUNDING_BALANCER,
@@ -52,7 +52,7 @@ from mevfast.u256 cimport (
     u256_to_double,
 )
 
-from mevfast._cache import KIND_NAMES
+from mevfast._slots import KIND_NAMES
 
 # Without fee or limit first, so that what it sizes serves the others.
 cdef uint32_t[4] FUNDING_ORDER = [
@@ -144,7 +144,7 @@ cdef class Search(Graph):
         cdef uint32_t n = 0, i
         cdef uint32_t *wanted
         if slots is None:
-            slots = [i for i in range(self.table.t.n_slots) if self.known[i]]
+            slots = [i for i in range(self.table.t.head.n_slots) if self.known[i]]
         else:
             slots = list(dict.fromkeys(slots))
         wanted = <uint32_t *>malloc(max(len(slots), 1) * sizeof(uint32_t))
@@ -152,7 +152,7 @@ cdef class Search(Graph):
             raise MemoryError(f"{len(slots)} slots")
         try:
             for n, slot in enumerate(slots):
-                if not 0 <= slot < self.table.t.n_slots or not self.known[<uint32_t>slot]:
+                if not 0 <= slot < self.table.t.head.n_slots or not self.known[<uint32_t>slot]:
                     raise IndexError(f"slot {slot}: expected one that add_pool was called with")
                 wanted[n] = slot
             n = len(slots)

@@ -89,7 +89,7 @@ class Stream:
                             f"was {core.head_number}")  # fmt: skip
         for pool in self.pools:
             slot = table.put(
-                pool.address, pool.kind, pool.token0, pool.token1, pool.state, self.block
+                pool.address, pool.kind, (pool.token0, pool.token1), pool.state, self.block
             )
             search.add_pool(slot)
         for terms in self.lenders:
@@ -302,8 +302,7 @@ def _swap_v3(
     origin = pool.state["sqrt_price_x96"]
     root = math.sqrt(factor)
     limit = int(origin / root if way == 0 else origin * root) if factor > 1 else origin
-    fields = {**state, "ticks": [(tick, net) for tick, _, net in state["ticks"]]}
-    quote = Pool(pool.kind, fields).quote(way, 1 << 250, sqrt_price_limit_x96=limit)
+    quote = Pool(pool.kind, state).quote(way, 1 << 250, sqrt_price_limit_x96=limit)
     if isinstance(quote, Refused):
         raise DataError(f"made market: a swap in 0x{pool.address.hex()} says {quote.reason}")
     amounts = [quote.amount_in, -quote.amount_out]

@@ -252,12 +252,12 @@ class Engine:
                 "market.factory: expected pools, the factories' logs name none that has a price; "
                 "check the factories' addresses and from_block"
             )
-        for slot in range(len(self.table)):
+        for slot in self.table.slots():
             self.table.mark_stale(slot)  # what this load leaves out has missed events
         for load in loads:
             pool = load.pool
             slot = self.table.put(
-                pool.address, pool.kind, pool.token0, pool.token1, load.state, block
+                pool.address, pool.kind, (pool.token0, pool.token1), load.state, block
             )
             self.search.add_pool(slot)
         await self._refresh(rpc)

@@ -97,5 +97,5 @@ def search_of(
     for i in order if order is not None else range(len(pools)):
         pool = pools[i]
         a, b = (token(number) for number in pool["tokens"])
-        search.add_pool(table.put(pool_address(i), pool["kind"], a, b, pool, 1))
+        search.add_pool(table.put(pool_address(i), pool["kind"], (a, b), pool, 1))
     return search

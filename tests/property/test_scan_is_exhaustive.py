@@ -80,7 +80,9 @@ def test_the_scan_counts_what_a_full_walk_counts(seed: int, most: int) -> None:
     core.shadow = True
     core.feed_bytes(head_frame(1, []))
     for pool in pools:
-        search.add_pool(table.put(pool.address, pool.kind, pool.token0, pool.token1, pool.state, 1))
+        search.add_pool(
+            table.put(pool.address, pool.kind, (pool.token0, pool.token1), pool.state, 1)
+        )
     core.end_load(1)
     total = 0
     for block in range(2, 22):

@@ -217,7 +217,7 @@ def test_table_quotes_as_a_pool_of_its_state(seed: int) -> None:
     spacing = rng.choice((1, 10, 60))
     whole = 1 << rng.randint(30, 80)
     end = univ3.MAX_TICK // spacing * spacing
-    slot = table.put(address, "uniswap_v3", *tokens, {
+    slot = table.put(address, "uniswap_v3", tokens, {
         "fee_pips": 3000, "tick_spacing": spacing, "sqrt_price_x96": 1 << 96, "tick": 0,
         "liquidity": whole, "ticks": [(-end, whole, whole), (end, whole, -whole)],
     }, 0)  # fmt: skip
@@ -260,7 +260,7 @@ def test_a_change_of_ticks_voids_the_window_until_it_is_refreshed() -> None:
     state = {"fee_pips": 3000, "tick_spacing": 60, "sqrt_price_x96": 1 << 96, "tick": 0,
              "liquidity": 10**18, "ticks": [(-887220, 10**18, 10**18),
                                             (887220, 10**18, -(10**18))]}  # fmt: skip
-    slot = table.put(address, "uniswap_v3", frames.address(1), frames.address(2), state, 0)
+    slot = table.put(address, "uniswap_v3", (frames.address(1), frames.address(2)), state, 0)
     assert table.window(slot) == [(40, 8), (40, 8)]
     table.apply(frames.v3_mint(address, -60, 60, 5, block=1))
     assert table.window(slot) == [(0, 0), (0, 0)]
@@ -279,7 +279,7 @@ def test_a_window_left_behind_is_centred_again() -> None:
     ticks = [(tick, 1000, 1000 if tick < 0 else -1000) for tick in range(-6000, 6060, 60) if tick]
     state = {"fee_pips": 3000, "tick_spacing": 60, "sqrt_price_x96": 1 << 96, "tick": 0,
              "liquidity": 100_000, "ticks": ticks}  # fmt: skip
-    slot = table.put(address, "uniswap_v3", frames.address(1), frames.address(2), state, 0)
+    slot = table.put(address, "uniswap_v3", (frames.address(1), frames.address(2)), state, 0)
     seen = set()
     for block, tick in enumerate(range(0, 5990, 55), 1):
         liquidity = sum(net for at, _, net in ticks if at <= tick)

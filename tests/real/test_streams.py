@@ -94,7 +94,7 @@ def test_a_day_of_a_pool_without_reading_it_again(name: str) -> None:
     table = Table(4, 4096)
     core = core_of(table, tokens)
     block = int(rows[0]["block"]) - 1
-    slot = table.put(pool, "uniswap_v3", *tokens, start_state(start, rows), block)
+    slot = table.put(pool, "uniswap_v3", tokens, start_state(start, rows), block)
     core.search.add_pool(slot)
     core.begin_load()
     core.feed_bytes(frames.head(block))
@@ -108,7 +108,7 @@ def test_a_day_of_a_pool_without_reading_it_again(name: str) -> None:
             core.flush()
             state = table.read(slot) | moved
             where = int(row["block"]), int(row["logIndex"])
-            table.put(pool, "uniswap_v3", *tokens, state, *where)
+            table.put(pool, "uniswap_v3", tokens, state, *where)
             resynced += 1
             continue
         core.feed_bytes(frame_of(pool, row))
@@ -144,7 +144,7 @@ def test_a_fee_that_is_off_is_seen_at_once(name: str) -> None:
     core = core_of(table, tokens)
     block = int(rows[0]["block"]) - 1
     state = start_state(start, rows) | {"fee_pips": start["fee"] + 1}
-    slot = table.put(pool, "uniswap_v3", *tokens, state, block)
+    slot = table.put(pool, "uniswap_v3", tokens, state, block)
     core.begin_load()
     core.feed_bytes(frames.head(block))
     core.end_load(block)
@@ -167,7 +167,7 @@ def test_a_block_of_mainnet_logs_loses_none() -> None:
     block = logs[0]["block_number"] - 1
     for pool in pairs:
         state = {"reserve0": 1, "reserve1": 1, "fee_pips": 3000}
-        core.search.add_pool(table.put(pool, "uniswap_v2", *tokens, state, block))
+        core.search.add_pool(table.put(pool, "uniswap_v2", tokens, state, block))
     core.begin_load()
     core.feed_bytes(frames.head(block))
     assert core.end_load(block)

@@ -21,7 +21,7 @@ def load(core: Core, search: Search, block: int) -> bool:
     core.feed_bytes(frames.head(block))
     for i, pool in enumerate(POOLS):
         a, b = (market.token(number) for number in pool["tokens"])
-        slot = search.table.put(market.pool_address(i), pool["kind"], a, b, pool, block)
+        slot = search.table.put(market.pool_address(i), pool["kind"], (a, b), pool, block)
         search.add_pool(slot)
     return core.end_load(block)
 

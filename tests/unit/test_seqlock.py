@@ -34,7 +34,7 @@ def race(
             table.put(*start, block=0)
 
     read = table.read(slot)
-    start = (POOL, read["kind"], TOKEN0, TOKEN1, read)
+    start = (POOL, read["kind"], (TOKEN0, TOKEN1), read)
     writer = threading.Thread(target=write)
     writer.start()
     seen, reads = set(), 0
@@ -59,7 +59,7 @@ def test_v2_reserves_are_never_of_two_syncs() -> None:
     values = [(i * 0x0123_4567_89AB_CDEF_0123_4567) % (1 << 100) for i in range(1, 64)]
     gap = (1 << 70) + 3
     state = {"reserve0": 1, "reserve1": 1 + gap, "fee_pips": 3000}
-    slot = table.put(POOL, "uniswap_v2", TOKEN0, TOKEN1, state, 0)
+    slot = table.put(POOL, "uniswap_v2", (TOKEN0, TOKEN1), state, 0)
     events = [frames.v2_sync(POOL, v, v + gap, block=1, index=i) for i, v in enumerate(values)]
 
     def check(read: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def test_v3_ticks_are_never_of_two_events() -> None:
         "fee_pips": 500,
         "ticks": [(-887270, L, L), (887270, L, -L)],
     }
-    slot = table.put(POOL, "uniswap_v3", TOKEN0, TOKEN1, state, 0)
+    slot = table.put(POOL, "uniswap_v3", (TOKEN0, TOKEN1), state, 0)
     spans = [(-10 * i, 10 * i + 5, L + i) for i in range(1, 20)]
     events, index = [], 0
     for make in (frames.v3_mint, frames.v3_burn):
