@@ -14,7 +14,7 @@ class Event(NamedTuple):
     n_per_item: int
 
 EVENTS: tuple[Event, ...]
-KINDS: tuple[str, ...]
+KINDS: dict[int, str]
 
 def parse(frame: bytes) -> dict[str, Any] | None: ...
 def time_parse(frame: bytes, repeats: int) -> int: ...

@@ -25,8 +25,8 @@ cdef extern from "wire.h" nogil:
     int wire_scan(const char *buf, Py_ssize_t n, log_event *log, head_event *head)
 
 
-# In the order of enum event_kind.
-KINDS = (
+# By enum event_kind, in its order.
+KINDS = dict(enumerate((
     "unknown",
     "v2_sync",
     "v2_swap",
@@ -37,7 +37,6 @@ KINDS = (
     "pancake_swap",
     "algebra_swap",
     "algebra_burn",
-    "algebra_swap_fee",
     "algebra_fee",
     "algebra_fees",
     "algebra_tick_spacing",
@@ -61,7 +60,7 @@ KINDS = (
     "balancer_managed",
     "balancer_swap_fee",
     "balancer_other",
-)
+)))
 assert len(KINDS) == EVENT_KINDS
 
 Event = namedtuple("Event", "signature topic0 kind n_topics n_words n_per_item", module=__name__)

@@ -72,6 +72,7 @@ cdef extern from "pool.h" nogil:
 
     enum:
         V4_SWAP_HOOKS
+        V4_MAX_PROTOCOL_FEE
 
     enum v3_form:
         V3_POOL
@@ -92,6 +93,9 @@ cdef extern from "pool.h" nogil:
         uint32_t form
         const v3_tick *ticks
         const v3_window *window
+
+    uint32_t v4_protocol_part(uint32_t protocol_fee, int token_in) noexcept
+    uint32_t v4_swap_fee(uint32_t lp_fee, uint32_t protocol_fee, int token_in) noexcept
 
     enum solidly_form:
         SOLIDLY_VELODROME
@@ -216,7 +220,6 @@ cdef extern from "event.h" nogil:
         EVENT_PANCAKE_SWAP
         EVENT_ALGEBRA_SWAP
         EVENT_ALGEBRA_BURN
-        EVENT_ALGEBRA_SWAP_FEE
         EVENT_ALGEBRA_FEE
         EVENT_ALGEBRA_FEES
         EVENT_ALGEBRA_TICK_SPACING

@@ -25,7 +25,6 @@ enum event_kind {
     EVENT_PANCAKE_SWAP,       /* V3's and two words more */
     EVENT_ALGEBRA_SWAP,       /* Integral's: V3's and its plugin's fees */
     EVENT_ALGEBRA_BURN,       /* V3's and its plugin's fee */
-    EVENT_ALGEBRA_SWAP_FEE,   /* of the swap whose log follows, where its plugin has a say */
     EVENT_ALGEBRA_FEE,
     EVENT_ALGEBRA_FEES,       /* one for each direction */
     EVENT_ALGEBRA_TICK_SPACING,

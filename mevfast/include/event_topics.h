@@ -49,7 +49,6 @@ static const event_shape event_shapes[] = {
     {"Swap(address,address,int256,int256,uint160,uint128,int24,uint24,uint24)",
      EVENT_ALGEBRA_SWAP, 3, 7, 0},
     {"Burn(address,int24,int24,uint128,uint256,uint256,uint24)", EVENT_ALGEBRA_BURN, 4, 4, 0},
-    {"SwapFee(address,uint24,uint24)", EVENT_ALGEBRA_SWAP_FEE, 2, 2, 0},
     {"Fee(uint16)", EVENT_ALGEBRA_FEE, 1, 1, 0},
     {"Fee(uint16,uint16)", EVENT_ALGEBRA_FEES, 1, 2, 0},
     {"TickSpacing(int24)", EVENT_ALGEBRA_TICK_SPACING, 1, 1, 0},

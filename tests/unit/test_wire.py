@@ -99,7 +99,7 @@ def test_the_events_known_are_those_that_the_contracts_sign() -> None:
     }
     assert known == oracle.SHAPES
     assert len(known) == len(_wire.EVENTS)
-    assert {event.kind for event in _wire.EVENTS} == {*_wire.KINDS} - {"unknown"}
+    assert {event.kind for event in _wire.EVENTS} == {*_wire.KINDS.values()} - {"unknown"}
     for event in _wire.EVENTS:
         assert event.topic0 == keccak(text=event.signature)
 

@@ -24,7 +24,6 @@ INDEXED = {
     },
     "algebra_swap": {"Swap(address,address,int256,int256,uint160,uint128,int24,uint24,uint24)": 2},
     "algebra_burn": {"Burn(address,int24,int24,uint128,uint256,uint256,uint24)": 3},
-    "algebra_swap_fee": {"SwapFee(address,uint24,uint24)": 1},
     "algebra_fee": {"Fee(uint16)": 0},
     "algebra_fees": {"Fee(uint16,uint16)": 0},
     "algebra_tick_spacing": {"TickSpacing(int24)": 0, "TickSpacing(int24,int24)": 0},
