@@ -4,9 +4,10 @@ Owns what each event does to a slot; its memory is _slots'. One thread writes (t
 frames). Events are applied in place and journaled before; nothing here talks to a node.
 """
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from mevfast._events cimport solidly_event, wide_event
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._pool cimport pool_quote_exact
 from mevfast._slots cimport (
@@ -23,57 +24,94 @@ from mevfast._slots cimport (
     COUNT_STALE_MARKS,
     POSITION_FITS,
     POSITION_UNKNOWN,
+    SLOT_DRIFTS,
     SLOT_STALE,
     TABLE_NO_SLOT,
     Slots,
+    event_carries_state,
+    event_slot,
     kind_is_concentrated,
+    kind_wide_bytes,
     pool_slot,
     pool_table,
     position_check,
     position_move,
+    seq_store,
     seq_write_begin,
     seq_write_end,
     slot_body,
     slot_v3,
-    table_find,
+    slot_view,
     table_note_moved,
     table_order,
+    table_publish,
     table_store,
     table_view_swaps,
+    table_wide,
     undo_body,
     undo_position,
     v3_window_void,
     v3_window_worn,
     word_to_int24,
+    word_to_signed,
     word_to_u128,
 )
 from mevfast._univ3 cimport v3_window_build
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
-    EVENT_V2_SYNC,
+    EVENT_ALGEBRA_BURN,
+    EVENT_ALGEBRA_FEE,
+    EVENT_ALGEBRA_FEES,
+    EVENT_ALGEBRA_SWAP,
+    EVENT_ALGEBRA_TICK_SPACING,
+    EVENT_PANCAKE_SWAP,
     EVENT_V3_BURN,
     EVENT_V3_INITIALIZE,
     EVENT_V3_MINT,
     EVENT_V3_SWAP,
+    EVENT_V4_INITIALIZE,
+    EVENT_V4_MODIFY_LIQUIDITY,
+    EVENT_V4_PROTOCOL_FEE,
+    EVENT_V4_SWAP,
+    POOL_ALGEBRA_INTEGRAL,
     POOL_UNISWAP_V2,
-    POOL_UNISWAP_V3,
+    POOL_UNISWAP_V4,
     QUOTE_OK,
+    V4_MAX_PROTOCOL_FEE,
+    V4_SWAP_HOOKS,
     WIRE_LOG,
     head_event,
     log_event,
     pool_quote,
     pool_state,
     v3_window,
+    v4_protocol_part,
+    v4_swap_fee,
 )
-from mevfast.u256 cimport u128, u128_is_zero, u256
+from mevfast.u256 cimport (
+    FEE_DENOMINATOR,
+    u128,
+    u128_is_zero,
+    u256,
+    u256_fits_u64,
+    u256_from_u64,
+    u256_is_zero,
+    u256_lo64,
+    u256_lt,
+)
 
 from mevfast._slots import APPLY_NAMES
+
+cdef enum:
+    ALGEBRA_MOST_FEE = 0xffff  # the pools keep a uint16
+    V4_DYNAMIC_FEE = 0x800000  # in the place of a fee: the hook sets it
 
 
 # ---- events ----
 #
-# Each function moves a copy of the slot's body and returns an apply_result. Nothing of the table
-# itself moves before the state is in the journal.
+# Each function moves a copy of the slot's state and returns an apply_result. Nothing of the table
+# itself moves before the state is in the journal. Events have the shape that their signature says:
+# others never get here.
 
 cdef struct moved_position:
     int32_t lower, upper
@@ -82,48 +120,58 @@ cdef struct moved_position:
     bint ticks                    # whether there is anything to move
 
 cdef int apply_sync(slot_body *body, const log_event *e) noexcept nogil:
-    if e.n_words != 2:
-        return APPLY_MALFORMED
     if (word_to_u128(&body.v2.reserve0, &e.word[0], 112) != 0
             or word_to_u128(&body.v2.reserve1, &e.word[1], 112) != 0):
         return APPLY_MALFORMED
     return APPLY_CHANGED
 
 
-cdef int apply_v3_price(slot_body *body, const log_event *e) noexcept nogil:
-    """Swap: amount0, amount1, sqrtPriceX96, liquidity, tick. Initialize: sqrtPriceX96, tick."""
-    cdef const u256 *price
-    if e.kind == EVENT_V3_SWAP:
-        if e.n_words != 5:
-            return APPLY_MALFORMED
-        price = &e.word[2]
-        if (word_to_u128(&body.v3.liquidity, &e.word[3], 128) != 0
-                or word_to_int24(&body.v3.tick, &e.word[4]) != 0):
-            return APPLY_MALFORMED
-    else:
-        if e.n_words != 2:
-            return APPLY_MALFORMED
+cdef int apply_price(slot_body *body, const log_event *e) noexcept nogil:
+    """Swap of every form: amount0, amount1, sqrtPriceX96, liquidity, tick, and what differs.
+    Initialize: sqrtPriceX96, tick; V4's has fee, spacing and hooks before them."""
+    cdef const u256 *price = &e.word[2]
+    cdef const u256 *tick = &e.word[4]
+    if e.kind == EVENT_V3_INITIALIZE:
         price = &e.word[0]
-        if word_to_int24(&body.v3.tick, &e.word[1]) != 0:
-            return APPLY_MALFORMED
-    if price.w[3] != 0 or price.w[2] >> 32 != 0:
+        tick = &e.word[1]
+    elif e.kind == EVENT_V4_INITIALIZE:
+        price = &e.word[3]
+    elif word_to_u128(&body.v3.liquidity, &e.word[3], 128) != 0:
+        return APPLY_MALFORMED
+    if word_to_int24(&body.v3.tick, tick) != 0 or price.w[3] != 0 or price.w[2] >> 32 != 0:
         return APPLY_MALFORMED
     body.v3.sqrt_price_x96 = price[0]
     return APPLY_CHANGED
 
 
-cdef int apply_v3_position(
+cdef int apply_swap(slot_body *body, const log_event *e) noexcept nogil:
+    """Swap of Uniswap V3, PancakeSwap V3 and Algebra; of Integral with the fees of its plugin."""
+    if e.kind == EVENT_ALGEBRA_SWAP and not (u256_is_zero(&e.word[5]) and u256_is_zero(&e.word[6])):
+        return APPLY_STALE_NOTED  # what was charged is not the fee that the pool has stored
+    return apply_price(body, e)
+
+
+cdef int apply_position(
     pool_table *t, slot_body *body, const log_event *e, moved_position *p,
 ) noexcept nogil:
-    """Mint and Burn: topics owner, tickLower, tickUpper; amount is word 1 of Mint, 0 of Burn."""
+    """Mint and Burn: topics owner, tickLower, tickUpper; amount is word 1 of Mint, 0 of Burn.
+    ModifyLiquidity: words tickLower, tickUpper, liquidityDelta, salt."""
+    cdef const u256 *ends = &e.topic[1]
+    cdef u256 amount
     cdef int status
-    p.add = e.kind == EVENT_V3_MINT
-    if e.n_topics != 4 or e.n_words != (4 if p.add else 3):
+    if e.kind == EVENT_V4_MODIFY_LIQUIDITY:
+        ends = &e.word[0]
+        p.add = not word_to_signed(&amount, &e.word[2])
+    else:
+        p.add = e.kind == EVENT_V3_MINT
+        amount = e.word[1 if p.add else 0]
+    if (word_to_int24(&p.lower, &ends[0]) != 0 or word_to_int24(&p.upper, &ends[1]) != 0
+            or word_to_u128(&p.amount, &amount, 128) != 0):
         return APPLY_MALFORMED
-    if (word_to_int24(&p.lower, &e.topic[1]) != 0 or word_to_int24(&p.upper, &e.topic[2]) != 0
-            or word_to_u128(&p.amount, &e.word[1 if p.add else 0], 128) != 0
-            or p.lower >= p.upper):
-        return APPLY_MALFORMED
+    if p.lower >= p.upper:
+        # a limit order of an Algebra pool that has them
+        return (APPLY_STALE_NOTED if p.lower == p.upper and body.kind == POOL_ALGEBRA_INTEGRAL
+                else APPLY_MALFORMED)
     p.ticks = not u128_is_zero(p.amount)
     if not p.ticks:
         return APPLY_CHANGED  # a poke: collects fees, moves no liquidity
@@ -134,54 +182,134 @@ cdef int apply_v3_position(
     return APPLY_STALE_NOTED if status == POSITION_UNKNOWN else APPLY_INCONSISTENT
 
 
-cdef bint carries_state(uint32_t kind, const log_event *e) noexcept nogil:
-    """Whether an event says anything about the state of a pool of that kind."""
-    if kind == POOL_UNISWAP_V2:
-        return e.kind == EVENT_V2_SYNC
-    if kind == POOL_UNISWAP_V3:
-        return (e.kind == EVENT_V3_SWAP or e.kind == EVENT_V3_MINT or e.kind == EVENT_V3_BURN
-                or e.kind == EVENT_V3_INITIALIZE)
-    return False
+cdef int set_fees(slot_v3 *s, const u256 *fees, int step, uint32_t most) noexcept nogil:
+    """LP fees of both directions: fees[0] and fees[step]."""
+    cdef int i
+    for i in range(2):
+        if not u256_fits_u64(&fees[i * step]) or u256_lo64(&fees[i * step]) > most:
+            return APPLY_MALFORMED
+        s.lp_fee_pips[i] = <uint32_t>u256_lo64(&fees[i * step])
+        s.fee_pips[i] = v4_swap_fee(s.lp_fee_pips[i], s.protocol_fee, i)
+    return APPLY_CHANGED
 
 
-cdef int apply_event(
+cdef int apply_setting(slot_body *body, const log_event *e) noexcept nogil:
+    """What an Algebra pool's owner sets, or the pool itself in its first swap of a second."""
+    cdef int32_t spacing
+    if e.kind == EVENT_ALGEBRA_FEE:
+        return set_fees(&body.v3, e.word, 0, ALGEBRA_MOST_FEE)
+    if e.kind == EVENT_ALGEBRA_FEES:
+        return set_fees(&body.v3, e.word, 1, ALGEBRA_MOST_FEE)
+    if e.kind == EVENT_ALGEBRA_TICK_SPACING:
+        # no bitmap follows it: V1's counts what it always did, later ones have a list of ticks
+        if word_to_int24(&spacing, &e.word[0]) != 0 or spacing < 1:
+            return APPLY_MALFORMED
+        body.v3.tick_spacing = spacing
+        return APPLY_CHANGED
+    return APPLY_STALE_NOTED  # another plugin, or other rights of it: they may set fees
+
+
+cdef int apply_v4_fee(slot_v3 *s, const log_event *e, const u256 *price_before) noexcept nogil:
+    """The fee that a V4 swap paid, its last word: a hook moves a dynamic LP fee without an event."""
+    cdef const u256 *fee = &e.word[5]
+    cdef bint negative0 = e.word[0].w[3] >> 63, negative1 = e.word[1].w[3] >> 63
+    # amounts are the caller's: what it pays is negative
+    cdef int token_in = 0 if negative0 else 1
+    if u256_is_zero(&e.word[0]) and not negative1:
+        token_in = 1 if u256_is_zero(&e.word[1]) and u256_lt(price_before, &e.word[2]) else 0
+    if s.hooks & V4_SWAP_HOOKS or (u256_fits_u64(fee) and u256_lo64(fee) == s.fee_pips[token_in]):
+        return APPLY_CHANGED  # with such a hook no quote is given, and the fee may be this swap's own
+    if v4_protocol_part(s.protocol_fee, token_in) != 0:
+        return APPLY_STALE_NOTED  # two LP fees may come to the same sum
+    return set_fees(s, fee, 0, FEE_DENOMINATOR)
+
+
+cdef int apply_v4(slot_body *body, const log_event *e) noexcept nogil:
+    """Initialize, Swap and ProtocolFeeUpdated of Uniswap V4's PoolManager."""
+    cdef slot_v3 *s = &body.v3
+    cdef u256 before = s.sqrt_price_x96
+    cdef u256 fees[2]
+    cdef uint32_t protocol_fee
+    cdef int status
+    if e.kind == EVENT_V4_PROTOCOL_FEE:
+        if not u256_fits_u64(&e.word[0]) or u256_lo64(&e.word[0]) >> 24 != 0:
+            return APPLY_MALFORMED
+        protocol_fee = <uint32_t>u256_lo64(&e.word[0])
+        if (v4_protocol_part(protocol_fee, 0) > <uint32_t>V4_MAX_PROTOCOL_FEE
+                or v4_protocol_part(protocol_fee, 1) > <uint32_t>V4_MAX_PROTOCOL_FEE):
+            return APPLY_MALFORMED
+        s.protocol_fee = protocol_fee
+        u256_from_u64(&fees[0], s.lp_fee_pips[0])
+        u256_from_u64(&fees[1], s.lp_fee_pips[1])
+        return set_fees(s, fees, 1, FEE_DENOMINATOR)
+    status = apply_price(body, e)
+    if status != APPLY_CHANGED:
+        return status
+    if e.kind == EVENT_V4_SWAP:
+        return apply_v4_fee(s, e, &before)
+    if u256_fits_u64(&e.word[0]) and u256_lo64(&e.word[0]) == V4_DYNAMIC_FEE:
+        return APPLY_STALE_NOTED  # its hook may have set the fee since
+    return set_fees(s, &e.word[0], 0, FEE_DENOMINATOR)
+
+
+cdef int apply_concentrated(
     pool_table *t, slot_body *body, const log_event *e, moved_position *p,
 ) noexcept nogil:
-    """What an event that carries state makes of a body that is not stale."""
-    if e.kind == EVENT_V2_SYNC:
-        return apply_sync(body, e)
-    if e.kind == EVENT_V3_MINT or e.kind == EVENT_V3_BURN:
-        return apply_v3_position(t, body, e, p)
-    return apply_v3_price(body, e)
+    if (e.kind == EVENT_V3_MINT or e.kind == EVENT_V3_BURN or e.kind == EVENT_ALGEBRA_BURN
+            or e.kind == EVENT_V4_MODIFY_LIQUIDITY):
+        return apply_position(t, body, e, p)
+    if body.kind == POOL_UNISWAP_V4:
+        return apply_v4(body, e)
+    if (e.kind == EVENT_V3_SWAP or e.kind == EVENT_PANCAKE_SWAP or e.kind == EVENT_ALGEBRA_SWAP
+            or e.kind == EVENT_V3_INITIALIZE):
+        return apply_swap(body, e)
+    return apply_setting(body, e)
 
 
-cdef int apply_to(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
-    """Applies one event to its slot; the result is not counted yet."""
+cdef int apply_wide(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
+    """An event of a pool whose state lies in the arena; only where it is applied anything moves."""
     cdef pool_slot *to = &t.slots[slot]
-    cdef slot_body body
-    cdef moved_position p
+    cdef slot_body body = to.body
+    cdef pool_state state
     cdef int result
-    if not carries_state(to.body.kind, e):
-        return APPLY_NO_STATE
-    result = table_order(t, &to.body, e.block_number, e.log_index)
+    slot_view(&body, table_wide(t, &body), &state)
+    result = wide_event(t, &body, e, &state)
     if result != APPLY_CHANGED:
         return result
-    body = to.body
+    undo_body(t, slot, e.block_number, e.log_index)
+    body.block, body.log_index = e.block_number, e.log_index
+    seq_write_begin(&to.sequence)
+    # all three states are members of one union: the kind says how much of it there is
+    seq_store(table_wide(t, &body), &state.curve, kind_wide_bytes(body.kind))
+    table_store(to, &body)
+    seq_write_end(&to.sequence)
+    return APPLY_CHANGED
+
+
+cdef int apply_narrow(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
+    """An event of a pool whose state lies in its slot, ticks apart."""
+    cdef pool_slot *to = &t.slots[slot]
+    cdef slot_body body = to.body
+    cdef moved_position p
+    cdef int result
+    cdef bint concentrated = kind_is_concentrated(body.kind), void = False
     p.ticks = False
-    result = APPLY_STALE_NOTED
-    if not body.flags & SLOT_STALE:
-        result = apply_event(t, &body, e, &p)
-    if result >= APPLY_STALE_NOTED:
-        # All that moves is the event from which on it is to be read.
-        body = to.body
-        if not body.flags & SLOT_STALE:
-            t.head.counters[<int>COUNT_STALE_MARKS] += 1
-        body.flags |= SLOT_STALE
+    if body.kind == POOL_UNISWAP_V2:
+        result = apply_sync(&body, e)
+    elif concentrated:
+        result = apply_concentrated(t, &body, e, &p)
+    else:
+        result = solidly_event(&body, e)
+    if result != APPLY_CHANGED:
+        return result
     if p.ticks:
         undo_position(t, slot, e.block_number, e.log_index, p.lower, p.upper, p.amount, p.add)
-        v3_window_void(&t.windows[slot])
     else:
         undo_body(t, slot, e.block_number, e.log_index)
+    if concentrated:
+        # sums over other ticks, or of another fee
+        void = (p.ticks or body.v3.fee_pips[0] != to.body.v3.fee_pips[0]
+                or body.v3.fee_pips[1] != to.body.v3.fee_pips[1])
     body.block, body.log_index = e.block_number, e.log_index
     # The lock is held over the whole change, since ticks move in place.
     seq_write_begin(&to.sequence)
@@ -189,9 +317,46 @@ cdef int apply_to(pool_table *t, uint32_t slot, const log_event *e) noexcept nog
         position_move(t, &to.body.v3, &body.v3, p.lower, p.upper, p.amount, p.add)
     table_store(to, &body)
     seq_write_end(&to.sequence)
+    if concentrated:
+        if void:
+            v3_window_void(&t.windows[slot])
+        table_note_moved(t, slot)
+    return APPLY_CHANGED
+
+
+cdef int apply_to(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
+    """Applies one event to its slot; the result is not counted yet."""
+    cdef slot_body *body = &t.slots[slot].body
+    cdef int result
+    if not event_carries_state(body.kind, e.kind):
+        return APPLY_NO_STATE
+    result = table_order(t, body, e.block_number, e.log_index)
+    if result != APPLY_CHANGED:
+        return result
+    if body.flags & (SLOT_STALE | SLOT_DRIFTS):
+        result = APPLY_STALE_NOTED
+    elif e.misshapen:
+        result = APPLY_MALFORMED
+    elif kind_wide_bytes(body.kind) != 0:
+        result = apply_wide(t, slot, e)
+    else:
+        result = apply_narrow(t, slot, e)
+    if result >= APPLY_STALE_NOTED:
+        note_stale(t, slot, e)
+    return result
+
+
+cdef void note_stale(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
+    """Nothing moves but the event from which on the state is to be read."""
+    cdef slot_body body = t.slots[slot].body
+    if not body.flags & SLOT_STALE:
+        t.head.counters[<int>COUNT_STALE_MARKS] += 1
+    undo_body(t, slot, e.block_number, e.log_index)
+    body.flags |= <uint8_t>SLOT_STALE
+    body.block, body.log_index = e.block_number, e.log_index
+    table_publish(t, slot, &body)
     if kind_is_concentrated(body.kind):
         table_note_moved(t, slot)
-    return result
 
 
 cdef int table_apply(pool_table *t, const log_event *e, uint32_t *slot) noexcept nogil:
@@ -199,7 +364,7 @@ cdef int table_apply(pool_table *t, const log_event *e, uint32_t *slot) noexcept
 
     Returns an apply_result. An event that contradicts the slot marks it stale.
     """
-    cdef uint32_t found = table_find(t, e.address)
+    cdef uint32_t found = event_slot(t, e)
     cdef int result = APPLY_UNKNOWN_POOL
     slot[0] = found
     if found == TABLE_NO_SLOT:
@@ -215,9 +380,9 @@ cdef int table_apply(pool_table *t, const log_event *e, uint32_t *slot) noexcept
 
 cdef bint table_knows(pool_table *t, const log_event *e) noexcept nogil:
     """Whether an event has reached its pool, waits for it, or says nothing about any pool here."""
-    cdef uint32_t slot = table_find(t, e.address)
+    cdef uint32_t slot = event_slot(t, e)
     cdef int order
-    if slot == TABLE_NO_SLOT or not carries_state(t.slots[slot].body.kind, e):
+    if slot == TABLE_NO_SLOT or not event_carries_state(t.slots[slot].body.kind, e.kind):
         return True
     order = table_order(t, &t.slots[slot].body, e.block_number, e.log_index)
     return order == APPLY_OLD or order == APPLY_WAITING

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from mevfast.types cimport pool_state, solidly_state, v2_state, v3_tick, v3_window
+from mevfast.types cimport log_event, pool_state, solidly_state, v2_state, v3_tick, v3_window
 from mevfast.u256 cimport u128, u256
 
 
@@ -25,6 +25,7 @@ cdef extern from "table.h" nogil:
         SLOT_QUARANTINED
         SLOT_LOADING
         SLOT_FREE
+        SLOT_DRIFTS
     enum apply_result:
         APPLY_CHANGED
         APPLY_NO_STATE
@@ -155,6 +156,11 @@ cdef extern from "table.h" nogil:
 
     void v3_window_void(v3_window *w) noexcept
     bint v3_window_worn(const v3_window *w) noexcept
+
+
+cdef extern from "event_route.h" nogil:
+    bint event_carries_state(uint32_t pool_kind, uint32_t event_kind) noexcept
+    uint32_t event_slot(const pool_table *t, const log_event *e) noexcept
 
 
 cdef extern from "arena.h" nogil:

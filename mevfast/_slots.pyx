@@ -54,6 +54,9 @@ COUNTER_NAMES = (
     "avoided_calls",
 )
 _ID_BYTES = (20, 32)
+# Unless whoever read the state knows better: their fees, rates or amp may move without an event.
+_DRIFTING = ("algebra_v1", "algebra_integral", "curve_stable", "curve_stable_ng",
+             "curve_tricrypto_ng", "curve_twocrypto_ng", "balancer_composable_stable")
 
 
 def _start_of(pid):
@@ -193,8 +196,8 @@ cdef class SlotsView:
     def read(self, uint32_t slot, uint32_t max_ticks=65536):
         """One pool as a dict, whole or not at all: any thread may call it.
 
-        Keys: id, address, kind, tokens, block, log_index, loaded_block, stale, quarantined, and where
-        the slot holds a state the fields of its kind in mevfast-vectors/1, integers; `ticks` have
+        Keys: id, address, kind, tokens, block, log_index, loaded_block, stale, quarantined, drifts, and
+        where the slot holds a state the fields of its kind in mevfast-vectors/1, integers; `ticks` have
         liquidity_gross where it is known.
         """
         cdef slot_body body
@@ -215,6 +218,7 @@ cdef class SlotsView:
                 "block": body.block, "log_index": body.log_index,
                 "loaded_block": body.loaded_block, "stale": bool(body.flags & SLOT_STALE),
                 "quarantined": bool(body.flags & SLOT_QUARANTINED),
+                "drifts": bool(body.flags & SLOT_DRIFTS),
             }
             slot_view(&body, spread, &state)
             if state.kind != POOL_NONE:
@@ -417,7 +421,8 @@ cdef class Slots(SlotsView):
         """Replaces a pool's whole state, and adds it if it is new; returns its slot.
 
         `state`: the fields of `kind` in mevfast-vectors/1, or a Pool, which is copied; ticks need
-        liquidity_gross if events are to move them. It is true after (`block`, `log_index`), the
+        liquidity_gross if events are to move them; `drifts` *: what a swap sees moves without events,
+        too (docs/events.md), unless given by the kind. It is true after (`block`, `log_index`), the
         whole block by default. Ends staleness and loading; quarantine stays. Other arguments and
         errors as for `add`; DataError also where a field is wrong or the arena is full, and nothing
         is changed then.
@@ -447,6 +452,8 @@ cdef class Slots(SlotsView):
         body = to.body
         body.block, body.log_index, body.loaded_block = block, log_index, block
         body.flags &= <uint8_t>SLOT_QUARANTINED
+        if state.get("drifts", kind in _DRIFTING) if isinstance(state, dict) else kind in _DRIFTING:
+            body.flags |= <uint8_t>SLOT_DRIFTS
         if kind_wide_bytes(body.kind) != 0:
             body.wide.first_unit = filled.wide.first_unit
             body.wide.chunk_class = filled.wide.chunk_class

@@ -33,6 +33,7 @@ from mevfast.types cimport (
     V3_POOL,
     V3_SINGLETON,
     V3_STOPS_BEHIND,
+    V4_MAX_PROTOCOL_FEE,
     V4_SWAP_HOOKS,
     pool_quote,
     pool_state,
@@ -41,6 +42,8 @@ from mevfast.types cimport (
     v3_tick,
     v3_way,
     v3_window,
+    v4_protocol_part,
+    v4_swap_fee,
 )
 from mevfast.u256 cimport (
     FEE_DENOMINATOR,
@@ -107,7 +110,6 @@ _MAX_TICK_SPACING = 16383  # UniswapV3Factory.enableFeeAmount
 _MAX_V4_TICK_SPACING = 32767  # TickMath of v4-core
 _ALL_HOOKS = (1 << 14) - 1  # Hooks.ALL_HOOK_MASK of v4-core
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
-_MAX_PROTOCOL_FEE = 1000  # ProtocolFeeLibrary of v4-core, each direction
 
 cdef enum:
     WORD_BITS = 8  # a bitmap word shows 256 ticks; the contract stops, and rounds, at its end
@@ -528,14 +530,14 @@ cdef int _load_fees(v3_state *s, object fields, str where) except -1:
     if s.form == V3_SINGLETON:
         s.protocol_fee = integer_field(fields, "protocol_fee", where, 0, (1 << 24) - 1, 0)
     for token_in in range(2):
-        part = s.protocol_fee >> 12 * token_in & 0xFFF
-        if part > _MAX_PROTOCOL_FEE:
+        part = v4_protocol_part(s.protocol_fee, token_in)
+        if part > V4_MAX_PROTOCOL_FEE:
             raise DataError(
-                f"{where}protocol_fee: expected at most {_MAX_PROTOCOL_FEE} pips in 12 bits for "
+                f"{where}protocol_fee: expected at most {V4_MAX_PROTOCOL_FEE} pips in 12 bits for "
                 f"token {token_in} in, was {part}"
             )
         s.lp_fee_pips[token_in] = fees[token_in]
-        s.fee_pips[token_in] = part + fees[token_in] - part * fees[token_in] // FEE_DENOMINATOR
+        s.fee_pips[token_in] = v4_swap_fee(s.lp_fee_pips[token_in], s.protocol_fee, token_in)
     return 0
 
 

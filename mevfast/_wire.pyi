@@ -1,5 +1,19 @@
-from typing import Any
+from typing import Any, NamedTuple
 
+class Event(NamedTuple):
+    """An event known by its topic0: n_topics counts topic0, n_words the data, arrays being empty.
+
+    Each item of the arrays, which have one length, takes n_per_item words more.
+    """
+
+    signature: str
+    topic0: bytes
+    kind: str
+    n_topics: int
+    n_words: int
+    n_per_item: int
+
+EVENTS: tuple[Event, ...]
 KINDS: dict[int, str]
 
 def parse(frame: bytes) -> dict[str, Any] | None: ...

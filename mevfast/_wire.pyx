@@ -4,37 +4,77 @@ Owns the recognition and decoding of the two messages that make up the stream; m
 object, allocates nothing, keeps no state. What the frames mean for a pool is not its business.
 """
 
+from collections import namedtuple
+
 from libc.stdint cimport uint8_t
 
-from mevfast.types cimport (
-    EVENT_UNKNOWN,
-    EVENT_V2_SWAP,
-    EVENT_V2_SYNC,
-    EVENT_V3_BURN,
-    EVENT_V3_INITIALIZE,
-    EVENT_V3_MINT,
-    EVENT_V3_SWAP,
-    WIRE_HEAD,
-    WIRE_LOG,
-    head_event,
-    log_event,
-)
+from mevfast.types cimport EVENT_KINDS, WIRE_HEAD, WIRE_LOG, head_event, log_event
 from mevfast.u256 cimport u256
 
 
 cdef extern from "wire.h" nogil:
+    enum:
+        EVENT_SHAPES
+
+    ctypedef struct event_shape:
+        const char *signature
+        uint8_t kind, n_topics, n_words, n_per_item
+
+    const event_shape event_shapes[1]  # of EVENT_SHAPES
+    const uint8_t event_topic0[1][32]  # likewise
     int wire_scan(const char *buf, Py_ssize_t n, log_event *log, head_event *head)
 
 
-KINDS = {
-    EVENT_UNKNOWN: "unknown",
-    EVENT_V2_SYNC: "v2_sync",
-    EVENT_V2_SWAP: "v2_swap",
-    EVENT_V3_INITIALIZE: "v3_initialize",
-    EVENT_V3_MINT: "v3_mint",
-    EVENT_V3_BURN: "v3_burn",
-    EVENT_V3_SWAP: "v3_swap",
-}
+# By enum event_kind, in its order.
+KINDS = dict(enumerate((
+    "unknown",
+    "v2_sync",
+    "v2_swap",
+    "v3_initialize",
+    "v3_mint",
+    "v3_burn",
+    "v3_swap",
+    "pancake_swap",
+    "algebra_swap",
+    "algebra_burn",
+    "algebra_fee",
+    "algebra_fees",
+    "algebra_tick_spacing",
+    "algebra_plugin",
+    "v4_initialize",
+    "v4_modify_liquidity",
+    "v4_swap",
+    "v4_donate",
+    "v4_protocol_fee",
+    "solidly_sync",
+    "solidly_swap",
+    "solidly_fee",
+    "camelot_fees",
+    "camelot_type",
+    "curve_exchange",
+    "curve_other",
+    "crypto_exchange",
+    "crypto_other",
+    "balancer_swap",
+    "balancer_changed",
+    "balancer_managed",
+    "balancer_swap_fee",
+    "balancer_other",
+)))
+assert len(KINDS) == EVENT_KINDS
+
+Event = namedtuple("Event", "signature topic0 kind n_topics n_words n_per_item", module=__name__)
+
+
+def _events():
+    cdef int i
+    cdef const event_shape *shape
+    found = []
+    for i in range(<int>EVENT_SHAPES):
+        shape = &event_shapes[i]
+        found.append(Event(shape.signature.decode(), _bytes(event_topic0[i], 32),
+                           KINDS[shape.kind], shape.n_topics, shape.n_words, shape.n_per_item))
+    return tuple(found)
 
 
 cdef int wire_parse(const char *buf, Py_ssize_t n, log_event *log, head_event *head) noexcept nogil:
@@ -52,10 +92,15 @@ cdef object _int(const u256 *word):
     return int.from_bytes((<const char *>word)[:32], "little")
 
 
+# Every event that is known by its topic0: what subscriptions and eth_getLogs have to ask for.
+# n_words counts the data of arrays as empty; each item of them takes n_per_item words more.
+EVENTS = _events()
+
+
 def parse(bytes frame not None):
     """The message in one frame as a dict of ints and bytes, or None where it is no log or head.
 
-    For tests and tools; `topics` holds topics 1-3 and `words` the first 8 words of data, as
+    For tests and tools; `topics` holds topics 1-3 and `words` the first 30 words of data, as
     unsigned 256-bit integers.
     """
     cdef log_event log
@@ -72,6 +117,7 @@ def parse(bytes frame not None):
             "topics": [_int(&log.topic[i]) for i in range(max(log.n_topics - 1, 0))],
             "words": [_int(&log.word[i]) for i in range(log.n_words)],
             "truncated": log.truncated != 0,
+            "misshapen": log.misshapen != 0,
             "block_number": log.block_number,
             "block_hash": _bytes(log.block_hash, 32),
             "tx_hash": _bytes(log.tx_hash, 32),

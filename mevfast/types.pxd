@@ -72,6 +72,7 @@ cdef extern from "pool.h" nogil:
 
     enum:
         V4_SWAP_HOOKS
+        V4_MAX_PROTOCOL_FEE
 
     enum v3_form:
         V3_POOL
@@ -92,6 +93,9 @@ cdef extern from "pool.h" nogil:
         uint32_t form
         const v3_tick *ticks
         const v3_window *window
+
+    uint32_t v4_protocol_part(uint32_t protocol_fee, int token_in) noexcept
+    uint32_t v4_swap_fee(uint32_t lp_fee, uint32_t protocol_fee, int token_in) noexcept
 
     enum solidly_form:
         SOLIDLY_VELODROME
@@ -213,6 +217,33 @@ cdef extern from "event.h" nogil:
         EVENT_V3_MINT
         EVENT_V3_BURN
         EVENT_V3_SWAP
+        EVENT_PANCAKE_SWAP
+        EVENT_ALGEBRA_SWAP
+        EVENT_ALGEBRA_BURN
+        EVENT_ALGEBRA_FEE
+        EVENT_ALGEBRA_FEES
+        EVENT_ALGEBRA_TICK_SPACING
+        EVENT_ALGEBRA_PLUGIN
+        EVENT_V4_INITIALIZE
+        EVENT_V4_MODIFY_LIQUIDITY
+        EVENT_V4_SWAP
+        EVENT_V4_DONATE
+        EVENT_V4_PROTOCOL_FEE
+        EVENT_SOLIDLY_SYNC
+        EVENT_SOLIDLY_SWAP
+        EVENT_SOLIDLY_FEE
+        EVENT_CAMELOT_FEES
+        EVENT_CAMELOT_TYPE
+        EVENT_CURVE_EXCHANGE
+        EVENT_CURVE_OTHER
+        EVENT_CRYPTO_EXCHANGE
+        EVENT_CRYPTO_OTHER
+        EVENT_BALANCER_SWAP
+        EVENT_BALANCER_CHANGED
+        EVENT_BALANCER_MANAGED
+        EVENT_BALANCER_SWAP_FEE
+        EVENT_BALANCER_OTHER
+        EVENT_KINDS
 
     enum:
         EVENT_MAX_WORDS
@@ -225,13 +256,14 @@ cdef extern from "event.h" nogil:
         uint8_t n_topics
         uint8_t n_words
         uint8_t truncated
+        uint8_t misshapen
         uint64_t block_number
         uint8_t address[20]
         uint8_t block_hash[32]
         uint8_t tx_hash[32]
         uint8_t topic0[32]
         u256 topic[3]
-        u256 word[8]
+        u256 word[30]
 
     ctypedef struct head_event:
         uint64_t number

@@ -83,7 +83,7 @@ typedef struct {
 } v3_window;
 
 /* What a hook's address permits it in swaps (v4-core Hooks.sol): before, after, and their deltas. */
-enum { V4_SWAP_HOOKS = 1 << 7 | 1 << 6 | 1 << 3 | 1 << 2 };
+enum { V4_SWAP_HOOKS = 1 << 7 | 1 << 6 | 1 << 3 | 1 << 2, V4_MAX_PROTOCOL_FEE = 1000 };
 
 /* Whose rules on amounts and fees a concentrated-liquidity pool follows. */
 enum v3_form {
@@ -107,6 +107,19 @@ typedef struct {
     const v3_tick *ticks;     /* every initialised tick, ascending; borrowed */
     const v3_window *window;  /* of this pool, or NULL; borrowed */
 } v3_state;
+
+/* The part of V4's protocol fee that a direction pays, pips: 12 bits each, token 0 in the lowest. */
+static inline uint32_t v4_protocol_part(uint32_t protocol_fee, int token_in)
+{
+    return protocol_fee >> 12 * token_in & 0xfff;
+}
+
+/* What a swap pays of both fees (ProtocolFeeLibrary.calculateSwapFee), pips. */
+static inline uint32_t v4_swap_fee(uint32_t lp_fee, uint32_t protocol_fee, int token_in)
+{
+    const uint32_t part = v4_protocol_part(protocol_fee, token_in);
+    return part + lp_fee - (uint32_t)((uint64_t)part * lp_fee / 1000000);
+}
 
 enum solidly_form {
     SOLIDLY_VELODROME = 0,    /* Velodrome V2 and Aerodrome: _get_y asks _k about y + 1 */

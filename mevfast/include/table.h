@@ -34,7 +34,8 @@ enum slot_flags {
     SLOT_STALE = 1,       /* no true state: not traded until it is read (again) */
     SLOT_QUARANTINED = 2, /* an observed swap contradicted our quote: never traded */
     SLOT_LOADING = 4,     /* being read: its events wait with the caller and are applied on top */
-    SLOT_FREE = 8         /* holds no pool */
+    SLOT_FREE = 8,        /* holds no pool */
+    SLOT_DRIFTS = 16      /* what a swap sees moves without events, too: any event makes it stale */
 };
 
 /* What an event did to the table. From APPLY_INCONSISTENT on, the slot is stale. */

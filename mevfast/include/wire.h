@@ -3,12 +3,12 @@
  * Strict where it decides, tolerant where it does not matter: keys come in any
  * order with any others between them, but a frame that is not whole, well-formed
  * JSON, that names a field twice, or whose fields are not what the protocol
- * says, is WIRE_OTHER and left to the general parser.
+ * says, is WIRE_OTHER and left to the general parser. A log is named by its topic0.
  */
 #ifndef MEVFAST_WIRE_H
 #define MEVFAST_WIRE_H
 
-#include "event.h"
+#include "event_topics.h"
 #include "hex.h"
 #include "json.h"
 
@@ -33,37 +33,6 @@ enum {
     WIRE_LOG_FIELDS = WIRE_ADDRESS | WIRE_TOPICS | WIRE_DATA | WIRE_BLOCK_NUMBER | WIRE_BLOCK_HASH
                     | WIRE_TX_HASH | WIRE_TX_INDEX | WIRE_LOG_INDEX,
     WIRE_HEAD_FIELDS = WIRE_NUMBER | WIRE_HASH | WIRE_PARENT_HASH | WIRE_TIMESTAMP | WIRE_GAS_LIMIT
-};
-
-/* topic0 and the exact shape of each known event; a log of another shape is some other contract's. */
-static const struct {
-    uint8_t topic0[32];
-    uint8_t kind, n_topics, n_words;
-} wire_events[] = {
-    /* Swap(address,address,int256,int256,uint160,uint128,int24) */
-    {{0xc4, 0x20, 0x79, 0xf9, 0x4a, 0x63, 0x50, 0xd7, 0xe6, 0x23, 0x5f, 0x29, 0x17, 0x49, 0x24, 0xf9,
-      0x28, 0xcc, 0x2a, 0xc8, 0x18, 0xeb, 0x64, 0xfe, 0xd8, 0x00, 0x4e, 0x11, 0x5f, 0xbc, 0xca, 0x67},
-     EVENT_V3_SWAP, 3, 5},
-    /* Sync(uint112,uint112) */
-    {{0x1c, 0x41, 0x1e, 0x9a, 0x96, 0xe0, 0x71, 0x24, 0x1c, 0x2f, 0x21, 0xf7, 0x72, 0x6b, 0x17, 0xae,
-      0x89, 0xe3, 0xca, 0xb4, 0xc7, 0x8b, 0xe5, 0x0e, 0x06, 0x2b, 0x03, 0xa9, 0xff, 0xfb, 0xba, 0xd1},
-     EVENT_V2_SYNC, 1, 2},
-    /* Swap(address,uint256,uint256,uint256,uint256,address) */
-    {{0xd7, 0x8a, 0xd9, 0x5f, 0xa4, 0x6c, 0x99, 0x4b, 0x65, 0x51, 0xd0, 0xda, 0x85, 0xfc, 0x27, 0x5f,
-      0xe6, 0x13, 0xce, 0x37, 0x65, 0x7f, 0xb8, 0xd5, 0xe3, 0xd1, 0x30, 0x84, 0x01, 0x59, 0xd8, 0x22},
-     EVENT_V2_SWAP, 3, 4},
-    /* Mint(address,address,int24,int24,uint128,uint256,uint256) */
-    {{0x7a, 0x53, 0x08, 0x0b, 0xa4, 0x14, 0x15, 0x8b, 0xe7, 0xec, 0x69, 0xb9, 0x87, 0xb5, 0xfb, 0x7d,
-      0x07, 0xde, 0xe1, 0x01, 0xfe, 0x85, 0x48, 0x8f, 0x08, 0x53, 0xae, 0x16, 0x23, 0x9d, 0x0b, 0xde},
-     EVENT_V3_MINT, 4, 4},
-    /* Burn(address,int24,int24,uint128,uint256,uint256) */
-    {{0x0c, 0x39, 0x6c, 0xd9, 0x89, 0xa3, 0x9f, 0x44, 0x59, 0xb5, 0xfa, 0x1a, 0xed, 0x6a, 0x9a, 0x8d,
-      0xcd, 0xbc, 0x45, 0x90, 0x8a, 0xcf, 0xd6, 0x7e, 0x02, 0x8c, 0xd5, 0x68, 0xda, 0x98, 0x98, 0x2c},
-     EVENT_V3_BURN, 4, 3},
-    /* Initialize(uint160,int24) */
-    {{0x98, 0x63, 0x60, 0x36, 0xcb, 0x66, 0xa9, 0xc1, 0x9a, 0x37, 0x43, 0x5e, 0xfc, 0x1e, 0x90, 0x14,
-      0x21, 0x90, 0x21, 0x4e, 0x8a, 0xbe, 0xb8, 0x21, 0xbd, 0xba, 0x3f, 0x29, 0x90, 0xdd, 0x4c, 0x95},
-     EVENT_V3_INITIALIZE, 1, 2},
 };
 
 /* ---- Values. Each returns the position behind the value, or NULL where it is not of that form. ---- */
@@ -203,13 +172,11 @@ static inline int wire_field(const char *key, size_t n, const char *p, const cha
 #undef WIRE_KEY
 }
 
-/* The kind of a complete log, by topic0 and shape. */
-static inline uint32_t wire_kind(const log_event *log) {
-    for (size_t i = 0; i < sizeof wire_events / sizeof wire_events[0]; i++)
-        if (memcmp(log->topic0, wire_events[i].topic0, 32) == 0)
-            return log->n_topics == wire_events[i].n_topics && log->n_words == wire_events[i].n_words
-                       && !log->truncated ? wire_events[i].kind : EVENT_UNKNOWN;
-    return EVENT_UNKNOWN;
+/* Names the event of a complete log by its topic0. */
+static inline void wire_name(log_event *log) {
+    const event_shape *shape = log->n_topics > 0 ? event_shape_of(log->topic0) : NULL;
+    log->kind = shape ? shape->kind : EVENT_UNKNOWN;
+    log->misshapen = shape && !event_fits(shape, log);
 }
 
 /* The object at p, `params.result`. A field that is not as expected counts only against the kind of
@@ -265,7 +232,9 @@ static inline int wire_scan(const char *buf, ptrdiff_t n, log_event *log, head_e
     const char *p, *key, *end = buf + (n > 0 ? n : 0);
     size_t n_key = 0;
     int message = WIRE_OTHER, methods = 0, params = 0;
-    memset(log, 0, sizeof *log);
+    /* not all of it: words and topics are set as far as they are counted */
+    log->removed = 0;
+    memset(log->topic0, 0, sizeof log->topic0);
     head->base_fee = 0;
     head->has_bloom = 0;
     if (!(p = json_expect(buf, end, '{'))) return WIRE_OTHER;
@@ -284,7 +253,7 @@ static inline int wire_scan(const char *buf, ptrdiff_t n, log_event *log, head_e
         if (!p) return WIRE_OTHER;
     }
     if (!methods || json_space(p, end) != end) return WIRE_OTHER;
-    if (message == WIRE_LOG) log->kind = wire_kind(log);
+    if (message == WIRE_LOG) wire_name(log);
     return message;
 }
 

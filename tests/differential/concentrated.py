@@ -104,8 +104,8 @@ class ConcentratedMarket(Market):
         """Price, tick and liquidity in range."""
 
     @abstractmethod
-    def liquidity_net(self, tick: int) -> int | None:
-        """What crossing it upwards adds; None where it is not initialised."""
+    def tick_liquidity(self, tick: int) -> tuple[int, int] | None:
+        """Gross, and what crossing it upwards adds; None where it is not initialised."""
 
     @abstractmethod
     def mint(self, lower: int, upper: int, liquidity: int) -> None:
@@ -150,15 +150,19 @@ class ConcentratedMarket(Market):
     def fields(self) -> dict[str, Any]:
         """The pool's state by the contract's own getters."""
         price, tick, liquidity = self.slot()
-        nets = {tick: self.liquidity_net(tick) for tick in sorted(set(self.ticks))}
         return {
             "fee_pips": self.fee_pips,
             "tick_spacing": self.spacing,
             "sqrt_price_x96": price,
             "tick": tick,
             "liquidity": liquidity,
-            "ticks": [[tick, net] for tick, net in nets.items() if net is not None],
+            "ticks": [[tick, net] for tick, _, net in self.initialised()],
         }
+
+    def initialised(self) -> list[tuple[int, int, int]]:
+        """Every initialised tick with its gross and net liquidity."""
+        found = [(tick, self.tick_liquidity(tick)) for tick in sorted(set(self.ticks))]
+        return [(tick, *liquidity) for tick, liquidity in found if liquidity is not None]
 
     # ---- swaps ----
 
@@ -242,10 +246,10 @@ class CallbackMarket(ConcentratedMarket):
         price, tick = self.evm.read(self.address, self.state)[:2]
         return price, signed(tick), self.evm.read(self.address, "liquidity()")[0]
 
-    def liquidity_net(self, tick: int) -> int | None:
-        """What crossing it upwards adds; None where it is not initialised."""
+    def tick_liquidity(self, tick: int) -> tuple[int, int] | None:
+        """Gross, and what crossing it upwards adds; None where it is not initialised."""
         gross, net = self.evm.read(self.address, "ticks(int24)", tick)[:2]
-        return signed(net) if gross else None
+        return (gross, signed(net)) if gross else None
 
     def max_liquidity_per_tick(self) -> int:
         """The contract's limit of a tick."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any, NamedTuple
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -26,6 +27,14 @@ _OUTPUT = re.compile(r"output: 0x([0-9a-f]*)")
 _HALT = re.compile(r"reason: (\w+)")
 _ERROR, _PANIC = bytes.fromhex("08c379a0"), bytes.fromhex("4e487b71")
 _names: dict[bytes, str] = {}  # of the errors that packages declare, by selector
+
+
+class Log(NamedTuple):
+    """What a contract told: topics and data as bytes."""
+
+    address: bytes
+    topics: list[bytes]
+    data: bytes
 
 
 class Reverted(Exception):
@@ -111,6 +120,7 @@ class Evm:
             ),
         )
         self._evm.set_balance(ME, 1 << 200)
+        self._logs: list[Log] | None = None  # kept while somebody wants them
 
     # ---- contracts ----
 
@@ -130,11 +140,14 @@ class Evm:
     def send(self, to: str, data: bytes, value: int = 0, sender: str = ME) -> bytes:
         """What a call answers, its effects kept; Reverted where it has none."""
         try:
-            return bytes(self._evm.message_call(sender, to, calldata=data, value=value))
+            answer = bytes(self._evm.message_call(sender, to, calldata=data, value=value))
         except RuntimeError as error:
             raise Reverted(_reason(str(error))) from None
         finally:
             self._evm.reset_transient_storage()
+        if self._logs is not None:
+            self._logs += map(_log, self._evm.result.logs)
+        return answer
 
     def call(self, to: str, signature: str, *values: int, sender: str = ME) -> list[int]:
         """A call of static arguments, addresses as integers: the words it answers."""
@@ -167,13 +180,30 @@ class Evm:
         self._evm.set_block_env(BlockEnv(number=1, timestamp=timestamp))
 
     @contextmanager
+    def logs(self) -> Iterator[list[Log]]:
+        """What the calls made inside log, in their order; what is undone is taken out again."""
+        self._logs = logs = []
+        try:
+            yield logs
+        finally:
+            self._logs = None
+
+    @contextmanager
     def scratch(self) -> Iterator[None]:
         """What happens inside is undone at the end."""
-        checkpoint = self._evm.snapshot()
+        checkpoint, told = self._evm.snapshot(), len(self._logs or ())
         try:
             yield
         finally:
             self._evm.revert(checkpoint)
+            if self._logs:
+                del self._logs[told:]
+
+
+def _log(log: Any) -> Log:
+    address, topics = log.address.removeprefix("0x"), log.topics
+    unhexed = [bytes.fromhex(topic.removeprefix("0x")) for topic in topics]
+    return Log(bytes.fromhex(address), unhexed, bytes(log.data[1]))
 
 
 def _reason(text: str) -> str:

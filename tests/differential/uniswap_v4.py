@@ -70,11 +70,12 @@ class V4Pool(ConcentratedMarket):
         fees = {"protocol_fee": _bits(word, 184, 24), "fee_pips": _bits(word, 208, 24)}
         return {**super().fields(), **fees}
 
-    def liquidity_net(self, tick: int) -> int | None:
-        """What crossing it upwards adds; None where it is not initialised."""
+    def tick_liquidity(self, tick: int) -> tuple[int, int] | None:
+        """Gross, and what crossing it upwards adds; None where it is not initialised."""
         slot = keccak(words(tick, self._at + TICKS_AT))
         word = self._load(int.from_bytes(slot, "big"))
-        return signed(word) >> 128 if _bits(word, 0, 128) else None
+        gross = _bits(word, 0, 128)
+        return (gross, signed(word) >> 128) if gross else None
 
     def max_liquidity_per_tick(self) -> int:
         """The contract's limit of a tick."""

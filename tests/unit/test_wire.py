@@ -80,25 +80,99 @@ def test_recorded_frame_is_read_as_orjson_reads_it(name: str) -> None:
 def test_recorded_kinds() -> None:
     kinds = {name: event["kind"] for name, frame in MESSAGES.items()
              if (event := _wire.parse(frame)) and event["message"] == "log"}  # fmt: skip
-    known = {kind for kind, _, _ in oracle.SHAPES.values()}
-    assert {name: kind for name, kind in kinds.items() if kind != "unknown"} == {
-        name: name for name in known
+    assert {name: kind for name, kind in kinds.items() if kind == name} == {
+        name: name
+        for name in ("v2_sync", "v2_swap", "v3_initialize", "v3_mint", "v3_burn", "v3_swap")
     }
-    assert kinds["v3_swap_short"] == kinds["sync_no_data"] == kinds["sync_odd_length"] == "unknown"
-
-
-def test_topic0_constants_are_the_keccak_of_the_signatures() -> None:
-    for signature, (kind, n_topics, n_words) in oracle.SHAPES.items():
-        topic0 = keccak(text=signature)
-        assert topic0.hex() == oracle.TOPIC0[signature]
-        frame = with_result(
-            RECORDED["log0"],
-            topics=["0x" + topic0.hex()] + ["0x" + "00" * 32] * (n_topics - 1),
-            data="0x" + "00" * 32 * n_words,
-        )
-        event = _wire.parse(frame)
+    for name, kind in (
+        ("v3_swap_short", "v3_swap"), ("sync_no_data", "v2_sync"), ("sync_odd_length", "v2_sync"),
+    ):  # fmt: skip
+        event = _wire.parse(RECORDED[name])
         assert event is not None
-        assert event["kind"] == kind
+        assert (event["kind"], event["misshapen"]) == (kind, True)
+
+
+def test_the_events_known_are_those_that_the_contracts_sign() -> None:
+    known = {
+        event.signature: (event.kind, event.n_topics, event.n_words, event.n_per_item)
+        for event in _wire.EVENTS
+    }
+    assert known == oracle.SHAPES
+    assert len(known) == len(_wire.EVENTS)
+    assert {event.kind for event in _wire.EVENTS} == {*_wire.KINDS.values()} - {"unknown"}
+    for event in _wire.EVENTS:
+        assert event.topic0 == keccak(text=event.signature)
+
+
+PUBLISHED = {
+    "1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1": "v2_sync",
+    "d78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d130840159d822": "v2_swap",
+    "cf2aa50876cdfbb541206f89af0ee78d44a2abf8d328e37fa4917f982149848a": "solidly_sync",
+    "98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95": "v3_initialize",
+    "7a53080ba414158be7ec69b987b5fb7d07dee101fe85488f0853ae16239d0bde": "v3_mint",
+    "0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da98982c": "v3_burn",
+    "c42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67": "v3_swap",
+    "19b47279256b2a23a1665c810c8d55a1758940ee09377d4f8d26497a3577dc83": "pancake_swap",
+    "598b9f043c813aa6be3426ca60d1c65d17256312890be5118dab55b0775ebe2a": "algebra_fee",
+    "8a89de70856bccec096661388f305b9a75f5f65cb0d8a0e1e803c39dabedb57f": "algebra_fees",
+    "40e9cecb9f5f1f1c5b9c97dec2917b7ee92e57ba5563708daca94dd84ad7112f": "v4_swap",
+    "f208f4912782fd25c7f114ca3723a2d5dd6f3bcc3ac8db5af63baa85f711d5ec": "v4_modify_liquidity",
+    "dd466e674ea557f56295e2d0218a125ea4b4f0f6f3307b95f85e6110838d6438": "v4_initialize",
+    "8b3e96f2b889fa771c53c981b40daf005f63f637f1869f707052d15a3dd97140": "curve_exchange",
+    "b2e76ae99761dc136e598d4a629bb347eccb9532a5f8bbd72e18467c3c34cc98": "crypto_exchange",
+    "143f1f8e861fbdeddd5b46e844b7d3ac7b86a122f36e8c463859ee6811b1f29c": "crypto_exchange",
+    "2170c741c41531aec20e7c107c24eecfdd15e69c9bb0a8dd37b1840b9e0b207b": "balancer_swap",
+    "e5ce249087ce04f05a957192435400fd97868dba0e6a4b4c049abf8af80dae78": "balancer_changed",
+    "6edcaf6241105b4c94c2efdbf3a6b12458eb3d07be3a0e81d24b13c44045fe7a": "balancer_managed",
+    "a4877b8ecb5a00ba277e4bceeeb187a669e7113649774dfbea05c259ce27f17b": "camelot_fees",
+    "b6a86710bde53aa7fb1b3856279e2af5b476d53e2dd0902cf17a0911b5a43a8b": "camelot_type",
+}
+"""Topics as block explorers show them."""
+
+
+def test_published_topics_are_known() -> None:
+    by_topic = {event.topic0.hex(): event.kind for event in _wire.EVENTS}
+    assert {topic: by_topic.get(topic) for topic in PUBLISHED} == PUBLISHED
+
+
+def shaped(event: _wire.Event, n_topics: int, data: str) -> dict[str, Any]:
+    """The recorded log with this event's topic0 and as many topics, and with other data."""
+    topics = ["0x" + event.topic0.hex()] + ["0x" + "11" * 32] * (n_topics - 1)
+    read = _wire.parse(with_result(RECORDED["log0"], topics=topics, data="0x" + data))
+    assert read is not None
+    assert read == oracle.read(with_result(RECORDED["log0"], topics=topics, data="0x" + data))
+    return read
+
+
+@pytest.mark.parametrize("event", _wire.EVENTS, ids=lambda event: event.signature)
+def test_a_log_of_another_shape_is_misshapen(event: _wire.Event) -> None:
+    words = event.n_words + 2 * event.n_per_item
+    whole = shaped(event, event.n_topics, "22" * 32 * words)
+    assert (whole["kind"], whole["misshapen"], len(whole["words"])) == (event.kind, False, words)
+    for topics, data in (
+        (event.n_topics % 4 + 1, "22" * 32 * words),
+        (event.n_topics, "22" * 32 * (words + 1)),
+        (event.n_topics, "22" * 32 * (words - 1)),
+        (event.n_topics, "22" * (32 * words + 1)),
+        (event.n_topics, ""),
+        (event.n_topics, "22" * 32 * 31),
+    ):
+        read = shaped(event, topics, data)
+        assert (read["kind"], read["misshapen"]) == (event.kind, True)
+
+
+def test_eight_tokens_of_a_join_are_read_and_nine_are_too_many() -> None:
+    (event,) = (event for event in _wire.EVENTS if event.kind == "balancer_changed")
+    assert not shaped(event, 3, "00" * 32 * 30)["misshapen"]
+    assert shaped(event, 3, "00" * 32 * 33)["misshapen"]
+
+
+def test_nothing_of_the_frame_before_is_left() -> None:
+    """What is not counted in words and topics is not cleared: a second log must not see it."""
+    swap, sync = RECORDED["v3_swap"], RECORDED["v2_sync"]
+    before = _wire.parse(sync)
+    assert _wire.parse(swap) == oracle.read(swap)
+    assert _wire.parse(sync) == before == oracle.read(sync)
 
 
 def test_anything_else_is_left_to_others() -> None:

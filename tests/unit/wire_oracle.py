@@ -5,34 +5,120 @@ import re
 from typing import Any
 
 import orjson
+from eth_utils.crypto import keccak
 
-SHAPES = {
-    "Sync(uint112,uint112)": ("v2_sync", 1, 2),
-    "Swap(address,uint256,uint256,uint256,uint256,address)": ("v2_swap", 3, 4),
-    "Initialize(uint160,int24)": ("v3_initialize", 1, 2),
-    "Mint(address,address,int24,int24,uint128,uint256,uint256)": ("v3_mint", 4, 4),
-    "Burn(address,int24,int24,uint128,uint256,uint256)": ("v3_burn", 4, 3),
-    "Swap(address,address,int256,int256,uint160,uint128,int24)": ("v3_swap", 3, 5),
+INDEXED = {
+    "v2_sync": {"Sync(uint112,uint112)": 0},
+    "v2_swap": {"Swap(address,uint256,uint256,uint256,uint256,address)": 2},
+    "camelot_fees": {"FeePercentUpdated(uint16,uint16)": 0},
+    "camelot_type": {"SetStableSwap(bool,bool)": 0},
+    "solidly_sync": {"Sync(uint256,uint256)": 0},
+    "solidly_swap": {"Swap(address,address,uint256,uint256,uint256,uint256)": 2},
+    "solidly_fee": {"SetCustomFee(address,uint256)": 1},
+    "v3_initialize": {"Initialize(uint160,int24)": 0},
+    "v3_mint": {"Mint(address,address,int24,int24,uint128,uint256,uint256)": 3},
+    "v3_burn": {"Burn(address,int24,int24,uint128,uint256,uint256)": 3},
+    "v3_swap": {"Swap(address,address,int256,int256,uint160,uint128,int24)": 2},
+    "pancake_swap": {
+        "Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)": 2
+    },
+    "algebra_swap": {"Swap(address,address,int256,int256,uint160,uint128,int24,uint24,uint24)": 2},
+    "algebra_burn": {"Burn(address,int24,int24,uint128,uint256,uint256,uint24)": 3},
+    "algebra_fee": {"Fee(uint16)": 0},
+    "algebra_fees": {"Fee(uint16,uint16)": 0},
+    "algebra_tick_spacing": {"TickSpacing(int24)": 0, "TickSpacing(int24,int24)": 0},
+    "algebra_plugin": {"Plugin(address)": 0, "PluginConfig(uint8)": 0},
+    "v4_initialize": {"Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)": 3},
+    "v4_modify_liquidity": {"ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)": 2},
+    "v4_swap": {"Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)": 2},
+    "v4_donate": {"Donate(bytes32,address,uint256,uint256)": 2},
+    "v4_protocol_fee": {"ProtocolFeeUpdated(bytes32,uint24)": 1},
+    "balancer_swap": {"Swap(bytes32,address,address,uint256,uint256)": 3},
+    "balancer_changed": {"PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])": 2},
+    "balancer_managed": {"PoolBalanceManaged(bytes32,address,address,int256,int256)": 3},
+    "balancer_swap_fee": {"SwapFeePercentageChanged(uint256)": 0},
+    "balancer_other": {
+        "AmpUpdateStarted(uint256,uint256,uint256,uint256)": 0,
+        "AmpUpdateStopped(uint256)": 0,
+        "TokenRateCacheUpdated(uint256,uint256)": 1,
+        "TokenRateProviderSet(uint256,address,uint256)": 2,
+        "TokenRateCacheUpdated(address,uint256)": 1,
+        "TokenRateProviderSet(address,address,uint256)": 2,
+        "PriceRateCacheUpdated(address,uint256)": 1,
+        "PriceRateProviderSet(address,address,uint256)": 2,
+    },
+    "curve_exchange": {"TokenExchange(address,int128,uint256,int128,uint256)": 1},
+    "curve_other": {
+        "TokenExchangeUnderlying(address,int128,uint256,int128,uint256)": 1,
+        **{
+            form.replace("[n]", f"[{n}]"): 1
+            for n in ("", *range(2, 9))
+            for form in (
+                "AddLiquidity(address,uint256[n],uint256[n],uint256,uint256)",
+                "RemoveLiquidity(address,uint256[n],uint256[n],uint256)",
+                "RemoveLiquidityImbalance(address,uint256[n],uint256[n],uint256,uint256)",
+            )
+        },
+        "RemoveLiquidityOne(address,uint256,uint256)": 1,
+        "RemoveLiquidityOne(address,uint256,uint256,uint256)": 1,
+        "RemoveLiquidityOne(address,int128,uint256,uint256,uint256)": 1,
+        "RampA(uint256,uint256,uint256,uint256)": 0,
+        "StopRampA(uint256,uint256)": 0,
+        "NewParameters(uint256,uint256,uint256)": 0,
+        "CommitNewFee(uint256,uint256,uint256)": 1,
+        "CommitNewFee(uint256)": 0,
+        "NewFee(uint256,uint256)": 0,
+        "NewFee(uint256)": 0,
+        "ApplyNewFee(uint256)": 0,
+        "ApplyNewFee(uint256,uint256)": 0,
+    },
+    "crypto_exchange": {
+        "TokenExchange(address,uint256,uint256,uint256,uint256)": 1,
+        "TokenExchange(address,uint256,uint256,uint256,uint256,uint256)": 1,
+        "TokenExchange(address,uint256,uint256,uint256,uint256,uint256,uint256)": 1,
+    },
+    "crypto_other": {
+        **{
+            form.replace("[n]", f"[{n}]"): 1
+            for n in (2, 3)
+            for form in (
+                "AddLiquidity(address,uint256[n],uint256,uint256)",
+                "AddLiquidity(address,uint256[n],uint256,uint256,uint256)",
+                "RemoveLiquidity(address,uint256[n],uint256)",
+                "ClaimAdminFee(address,uint256[n])",
+            )
+        },
+        "RemoveLiquidityImbalance(address,uint256[2],uint256,uint256,uint256)": 1,
+        "RemoveLiquidityOne(address,uint256,uint256,uint256,uint256,uint256)": 1,
+        "NewParameters(uint256,uint256,uint256,uint256,uint256,uint256)": 0,
+        "NewParameters(uint256,uint256,uint256,uint256,uint256,uint256,uint256)": 0,
+        "RampAgamma(uint256,uint256,uint256,uint256,uint256,uint256)": 0,
+        "StopRampA(uint256,uint256,uint256)": 0,
+        "ClaimAdminFee(address,uint256)": 1,
+    },
 }
-"""Signature -> kind, topics (topic0 included), words of data."""
+"""Kind -> signatures -> how many of the arguments are indexed: always the first ones, but for V3's
+Mint and V2's Swap, where it does not matter here."""
 
-TOPIC0 = {
-    "Sync(uint112,uint112)": "1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1",
-    "Swap(address,uint256,uint256,uint256,uint256,address)": (
-        "d78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d130840159d822"
-    ),
-    "Initialize(uint160,int24)": "98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95",
-    "Mint(address,address,int24,int24,uint128,uint256,uint256)": (
-        "7a53080ba414158be7ec69b987b5fb7d07dee101fe85488f0853ae16239d0bde"
-    ),
-    "Burn(address,int24,int24,uint128,uint256,uint256)": (
-        "0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da98982c"
-    ),
-    "Swap(address,address,int256,int256,uint160,uint128,int24)": (
-        "c42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67"
-    ),
-}
-_KIND = {bytes.fromhex(topic): SHAPES[signature] for signature, topic in TOPIC0.items()}
+SHAPES: dict[str, tuple[str, int, int, int]] = {}
+"""Signature -> kind, topics (topic0 included), words of data, words more for an item of arrays."""
+
+
+def _shape(signature: str, indexed: int) -> tuple[int, int, int]:
+    arguments = signature[signature.index("(") + 1 : -1].split(",")
+    arrays = sum(argument.endswith("[]") for argument in arguments)
+    fixed = [int(n) for n in re.findall(r"\[(\d+)\]", signature)]
+    words = len(arguments) - len(fixed) + sum(fixed) + arrays - indexed
+    return 1 + indexed, words, arrays
+
+
+for _kind, _signatures in INDEXED.items():
+    for _signature, _indexed in _signatures.items():
+        SHAPES[_signature] = (_kind, *_shape(_signature, _indexed))
+
+TOPIC0 = {signature: keccak(text=signature).hex() for signature in SHAPES}
+_BY_TOPIC = {bytes.fromhex(topic): SHAPES[signature] for signature, topic in TOPIC0.items()}
+MOST_WORDS = 30
 
 
 def _hex(text: str, n: int | None = None) -> bytes:
@@ -57,20 +143,29 @@ def _log(log: dict[str, Any]) -> dict[str, Any]:
     topics = [_hex(topic, 32) for topic in log["topics"]]
     assert len(topics) <= 4
     data = _hex(log["data"])
-    words = [int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data) - 31, 32)][:8]
+    words = [int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data) - 31, 32)]
+    words = words[:MOST_WORDS]
     topic0 = topics[0] if topics else bytes(32)
-    kind, n_topics, n_words = _KIND.get(topic0, ("unknown", 0, 0))
+    kind, n_topics, n_words, n_per_item = _BY_TOPIC.get(topic0, ("unknown", -1, 0, 0))
+    kind = kind if topics else "unknown"
+    fits = len(topics) == n_topics and len(data) % 32 == 0 and len(data) // 32 <= MOST_WORDS
+    if n_per_item:
+        items, odd = divmod(len(data) // 32 - n_words, n_per_item)
+        fits = fits and items > 0 and not odd
+    else:
+        fits = fits and len(data) // 32 == n_words
     removed = log.get("removed", False)
     assert isinstance(removed, bool)
     return {
         "message": "log",
-        "kind": kind if (len(topics), 32 * n_words) == (n_topics, len(data)) else "unknown",
+        "kind": kind,
         "address": _hex(log["address"], 20),
         "n_topics": len(topics),
         "topic0": topic0,
         "topics": [int.from_bytes(topic, "big") for topic in topics[1:]],
         "words": words,
         "truncated": len(data) != 32 * len(words),
+        "misshapen": kind != "unknown" and not fits,
         "block_number": _quantity(log["blockNumber"]),
         "block_hash": _hex(log["blockHash"], 32),
         "tx_hash": _hex(log["transactionHash"], 32),
