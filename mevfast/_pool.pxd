@@ -14,6 +14,7 @@ cdef void pool_apply_after(
     pool_state *s, int token_in, int token_out, const pool_quote *q,
 ) noexcept nogil
 cdef int pool_n_tokens(const pool_state *s) noexcept nogil
+cdef object pool_state_fields(const pool_state *s)
 
 
 cdef class Pool:

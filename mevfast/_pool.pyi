@@ -3,6 +3,7 @@ from typing import Any, Literal, NamedTuple
 
 AFTER_FIELDS: dict[str, tuple[str, ...]]
 KINDS: tuple[str, ...]
+KIND_NUMBERS: dict[str, int]
 
 class Quote(NamedTuple):
     amount_in: int

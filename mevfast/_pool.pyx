@@ -102,7 +102,7 @@ AFTER_FIELDS = {
     "balancer_composable_stable": ("balances",),
 }
 KINDS = tuple(AFTER_FIELDS)
-_KIND_NUMBERS = {
+KIND_NUMBERS = {
     "uniswap_v2": POOL_UNISWAP_V2,
     "uniswap_v3": POOL_UNISWAP_V3,
     "pancake_v3": POOL_PANCAKE_V3,
@@ -274,7 +274,8 @@ cdef int _load(pool_state *state, object fields, str where) except -1:
     return balancer_load(state, fields, where)
 
 
-cdef object _fields(const pool_state *s):
+cdef object pool_state_fields(const pool_state *s):
+    """The fields that Pool takes, integers throughout; s.kind is not POOL_NONE."""
     cdef pool_family family = _family(s.kind)
     if family == FAMILY_V2:
         return v2_fields(s)
@@ -329,7 +330,7 @@ cdef class Pool:
                 f"{where.rstrip('.') or 'pool'}: expected an object, was {type(fields).__name__}"
             )
         self.kind = kind
-        self.state.kind = _KIND_NUMBERS[kind]
+        self.state.kind = KIND_NUMBERS[kind]
         _load(&self.state, fields, where)
         self.n_tokens = pool_n_tokens(&self.state)
 
@@ -355,7 +356,7 @@ cdef class Pool:
 
     def fields(self):
         """The state as the fields that the constructor takes, integers throughout."""
-        return _fields(&self.state)
+        return pool_state_fields(&self.state)
 
     def quote(self, token_in, amount, exact="in", sqrt_price_limit_x96=None, token_out=None):
         """Swaps `amount` wei of the input (exact "in") or output ("out") on a copy of the state.

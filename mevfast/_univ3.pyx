@@ -61,7 +61,6 @@ from mevfast.u256 cimport (
     u128,
     u128_add_i128,
     u128_is_zero,
-    u128_make,
     u256,
     u256_add,
     u256_bit_length,
@@ -473,20 +472,27 @@ cdef void v3_apply_after(v3_state *s, const pool_quote *q) noexcept nogil:
 # ---- fields ----
 
 cdef list _ticks(object fields, str where, int spacing):
-    """Sorted [(tick, liquidity_net)] of a state whose bitmap counts ticks in `spacing`."""
+    """Sorted [(tick, liquidity_gross, liquidity_net)] of a state whose bitmap counts ticks in
+    `spacing`; gross is 0 where an entry has none."""
     entries = list_field(fields, "ticks", where, 0, 2 * MAX_TICK + 1)
     found = {}
     for i, entry in enumerate(entries):
         at = f"{where}ticks[{i}]"
-        if not isinstance(entry, list | tuple) or len(entry) != 2:
-            raise DataError(f"{at}: expected [tick, liquidity_net], was {entry!r:.60}")
+        if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
+            raise DataError(
+                f"{at}: expected [tick, liquidity_net] or [tick, liquidity_gross, liquidity_net], "
+                f"was {entry!r:.60}"
+            )
         tick = parse_integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
         if tick % spacing:
             raise DataError(f"{at}[0]: expected a multiple of {spacing}, was {tick}")
         if tick in found:
             raise DataError(f"{at}[0]: expected every tick once, was {tick} again")
-        found[tick] = parse_integer(entry[1], f"{at}[1]", -(1 << 127), (1 << 127) - 1)
-    return sorted(found.items())
+        last = len(entry) - 1
+        gross = parse_integer(entry[1], f"{at}[1]", 0, (1 << 128) - 1) if last == 2 else 0
+        net = parse_integer(entry[last], f"{at}[{last}]", -(1 << 127), (1 << 127) - 1)
+        found[tick] = gross, net
+    return sorted((tick, gross, net) for tick, (gross, net) in found.items())
 
 
 cdef int _check_tick(object tick, object sqrt_price_x96, str where) except -1:
@@ -586,9 +592,9 @@ cdef int v3_load(pool_state *state, object fields, str where) except -1:
         raise MemoryError
     s.ticks = entry
     s.n_ticks = <uint32_t>len(ticks)
-    for tick, net in ticks:
+    for tick, gross, net in ticks:
         entry.tick = tick
-        entry.liquidity_gross = u128_make(0, 0)
+        u128_from_pyint(&entry.liquidity_gross, gross)
         i128_from_pyint(&entry.liquidity_net, net)
         entry += 1
     v3_window_build(window, s)
@@ -602,6 +608,13 @@ cdef void v3_free(pool_state *state) noexcept:
     free(<void *>state.v3.window)
 
 
+cdef list _tick_entry(const v3_tick *tick):
+    net = i128_to_pyint(tick.liquidity_net)
+    if u128_is_zero(tick.liquidity_gross):
+        return [tick.tick, net]
+    return [tick.tick, u128_to_pyint(tick.liquidity_gross), net]
+
+
 cdef object v3_fields(const pool_state *state):
     """The fields that v3_load takes."""
     cdef const v3_state *s = &state.v3
@@ -612,9 +625,7 @@ cdef object v3_fields(const pool_state *state):
         "sqrt_price_x96": u256_to_pyint(&s.sqrt_price_x96),
         "tick": s.tick,
         "liquidity": u128_to_pyint(s.liquidity),
-        "ticks": [
-            [s.ticks[i].tick, i128_to_pyint(s.ticks[i].liquidity_net)] for i in range(s.n_ticks)
-        ],
+        "ticks": [_tick_entry(&s.ticks[i]) for i in range(s.n_ticks)],
     }
     if s.lp_fee_pips[0] != s.lp_fee_pips[1]:
         out["fee_pips"] = [s.lp_fee_pips[0], s.lp_fee_pips[1]]
