@@ -15,6 +15,7 @@ FLOORS: list[set[str]] = [
     # -- compiled: nogil, no I/O, no asyncio; the headers and their .pxd are free to all
     {"mevfast._math"},
     {"mevfast._fields"},
+    {"mevfast._ticks"},
     {
         "mevfast._univ2",
         "mevfast._univ3",

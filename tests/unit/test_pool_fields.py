@@ -68,7 +68,7 @@ def test_a_state_survives_the_way_through_its_fields(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fields_say_what_was_read(kind: str) -> None:
-    # where a field came in another form (decimal strings, defaults, one fee for two) its value counts
+    # decimal strings or integers, a field that came has its value
     for fields in (fields for of, fields in POOLS if of == kind):
         given = Pool(kind, fields).fields()
         for name in given.keys() & fields.keys() - {"ticks", "hooks"}:
