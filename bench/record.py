@@ -109,9 +109,9 @@ def market_file(net: Devnet, loads: list[PoolLoad], block: int) -> dict[str, Any
         "base_tokens": [symbols.index(symbol) for symbol in START_SYMBOLS],
         "pools": [
             {
-                "address": "0x" + load.pool.address.hex(),
+                "address": load.pool.name,
                 "kind": load.pool.kind,
-                "tokens": [index[load.pool.token0], index[load.pool.token1]],
+                "tokens": [index[token] for token in load.pool.tokens],
                 **{key: decimal(value) for key, value in load.state.items()},
             }
             for load in loads

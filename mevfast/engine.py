@@ -256,9 +256,8 @@ class Engine:
             self.table.mark_stale(slot)  # what this load leaves out has missed events
         for load in loads:
             pool = load.pool
-            slot = self.table.put(
-                pool.address, pool.kind, pool.token0, pool.token1, load.state, block
-            )
+            token0, token1 = pool.tokens
+            slot = self.table.put(pool.id, pool.kind, token0, token1, load.state, block)
             self.search.add_pool(slot)
         await self._refresh(rpc)
         if not self.core.trades():
@@ -291,8 +290,8 @@ class Engine:
         self._settled += await market.discover(rpc, settings, settled, self._settled_to + 1)
         self._settled_to = settled
         recent = await market.discover(rpc, settings, block, settled + 1)
-        by_address = {pool.address: pool for pool in (*self._settled, *recent)}
-        self.pools = list(by_address.values())
+        by_id = {pool.id: pool for pool in (*self._settled, *recent)}
+        self.pools = list(by_id.values())
 
     def _loaded(self, done: int, total: int) -> None:
         """Says how far a long load is, once a second."""

@@ -1,25 +1,39 @@
 """Frozen records that the cold half passes around. Addresses are 20 bytes, amounts raw units."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class PoolRecord:
-    """A pool as its factory announced it; what never changes."""
+    """A pool as its venue announced it; what never changes.
 
-    address: bytes
-    kind: str
-    token0: bytes
-    token1: bytes
-    fee_pips: int
-    factory: str
-    tick_spacing: int = 0  # V3 only
+    `facts` holds what a loader needs to read the pool and no event changes: `fee_pips`,
+    `tick_spacing`, `hooks`, `stable`, ..., by kind (see `mevfast.dex`).
+    """
+
+    id: bytes  # its address, 20 bytes; 32 where it lives in a singleton (Uniswap V4, Balancer)
+    kind: str  # as in mevfast-vectors/1
+    tokens: tuple[bytes, ...]  # 20 bytes each, in the pool's own order
+    venue: str  # the name of the config's or registry's entry that announced it
+    block: int = 0  # that it was announced in
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def address(self) -> bytes:
+        """The pool's contract: the id, or the first 20 bytes of a Balancer id. None's in V4."""
+        return self.id[:20]
+
+    @property
+    def name(self) -> str:
+        """The id as messages show it."""
+        return "0x" + self.id.hex()
 
 
 @dataclass(frozen=True, slots=True)
 class PoolLoad:
-    """A pool's state as read from the chain, in the fields of `Table.put`."""
+    """A pool's state as read from the chain, in the fields of mevfast-vectors/1."""
 
     pool: PoolRecord
     state: dict[str, Any]

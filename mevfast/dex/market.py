@@ -39,8 +39,8 @@ async def discover(
         for log in await _logs(rpc, factory, family.CREATED, start, to_block):
             pool = family.created(log, factory.name, factory.fee_pips)
             if _admitted(pool, market):
-                pools[pool.address] = pool
-    return sorted(pools.values(), key=lambda pool: pool.address)
+                pools[pool.id] = pool
+    return sorted(pools.values(), key=lambda pool: pool.id)
 
 
 async def _logs(
@@ -72,7 +72,7 @@ async def _logs(
 
 
 def _admitted(pool: PoolRecord, market: Market) -> bool:
-    tokens = {"0x" + pool.token0.hex(), "0x" + pool.token1.hex()}
+    tokens = {"0x" + token.hex() for token in pool.tokens}
     ignored = {address.lower() for address in market.ignore_tokens}
     only = {address.lower() for address in market.only_tokens}
     return not tokens & ignored and (not only or tokens <= only)
@@ -114,8 +114,8 @@ async def load(
         if on_progress:
             on_progress(len(pools) - len(todo), len(pools))
     if todo:
-        raise NodeError(f"pool 0x{todo[0][0].address.hex()}: its ticks could not be read to an end")
-    return sorted(loads, key=lambda load: load.pool.address)
+        raise NodeError(f"pool {todo[0][0].name}: its ticks could not be read to an end")
+    return sorted(loads, key=lambda load: load.pool.id)
 
 
 async def _calls(rpc: Rpc, data: Sequence[bytes], block: int) -> list[bytes]:

@@ -22,12 +22,12 @@ def created(log: dict[str, Any], factory: str, fee_pips: int | None) -> PoolReco
     """The pool that a PairCreated log announces; its fee is the factory's."""
     assert fee_pips is not None  # the config sees to it for this kind
     return PoolRecord(
-        address=bytes.fromhex(log["data"][2:66])[12:],
+        id=bytes.fromhex(log["data"][2:66])[12:],
         kind=KIND,
-        token0=bytes.fromhex(log["topics"][1][2:])[12:],
-        token1=bytes.fromhex(log["topics"][2][2:])[12:],
-        fee_pips=fee_pips,
-        factory=factory,
+        tokens=tuple(bytes.fromhex(topic[2:])[12:] for topic in log["topics"][1:3]),
+        venue=factory,
+        block=int(log["blockNumber"], 16),
+        facts={"fee_pips": fee_pips},
     )
 
 
@@ -46,14 +46,14 @@ def loaded(pools: Sequence[PoolRecord], answer: bytes) -> list[PoolLoad]:
     _, states = artifacts.decode_v2(answer)
     loads = []
     for pool, state in zip(pools, states, strict=True):
-        if state is None or bytes.fromhex(state.token0[2:]) != pool.token0:
+        if state is None or bytes.fromhex(state.token0[2:]) != pool.tokens[0]:
             raise NodeError(
-                f"pool 0x{pool.address.hex()} of {pool.factory}: expected a pair that starts with "
-                f"token 0x{pool.token0.hex()}, was {state.token0 if state else 'no pair'}; "
+                f"pool {pool.name} of {pool.venue}: expected a pair that starts with "
+                f"token 0x{pool.tokens[0].hex()}, was {state.token0 if state else 'no pair'}; "
                 "check the factory's address in the config"
             )
         fields = {
-            "fee_pips": pool.fee_pips,
+            **pool.facts,
             "reserve0": state.reserve0,
             "reserve1": state.reserve1,
         }

@@ -22,19 +22,21 @@ EVENTS = (
 def created(log: dict[str, Any], factory: str, fee_pips: int | None) -> PoolRecord:
     """The pool that a PoolCreated log announces; it carries its own fee."""
     return PoolRecord(
-        address=bytes.fromhex(log["data"][66:130])[12:],
+        id=bytes.fromhex(log["data"][66:130])[12:],
         kind=KIND,
-        token0=bytes.fromhex(log["topics"][1][2:])[12:],
-        token1=bytes.fromhex(log["topics"][2][2:])[12:],
-        fee_pips=int(log["topics"][3], 16),
-        tick_spacing=int(log["data"][2:66], 16),
-        factory=factory,
+        tokens=tuple(bytes.fromhex(topic[2:])[12:] for topic in log["topics"][1:3]),
+        venue=factory,
+        block=int(log["blockNumber"], 16),
+        facts={
+            "fee_pips": int(log["topics"][3], 16),
+            "tick_spacing": int(log["data"][2:66], 16),
+        },
     )
 
 
 def load_call(pool: PoolRecord, word_from: int | None = None) -> bytes:
     """The reader call for a pool's state and the ticks from a bitmap word on (None: all)."""
-    first, last = artifacts.word_range(pool.tick_spacing)
+    first, last = artifacts.word_range(pool.facts["tick_spacing"])
     address = "0x" + pool.address.hex()
     return artifacts.reader_v3_call(address, first if word_from is None else word_from, last)
 

@@ -16,6 +16,7 @@ from mevfast.execution.artifacts import word_range
 from mevfast.model import PoolLoad, PoolRecord
 
 TOKENS = [bytes([n]) * 20 for n in (0x11, 0x22, 0x33)]
+PAIR = (TOKENS[0], TOKENS[1])
 TEXTS = ["0x" + token.hex() for token in TOKENS]
 POOL = b"\xaa" * 20
 MAKER = "0x" + "fa" * 20
@@ -30,12 +31,12 @@ def hex_words(*values: int | bytes) -> str:
 
 def pair_created(pool: bytes, token0: bytes, token1: bytes, block: int = 100) -> dict[str, Any]:
     topics = [uniswap_v2.CREATED, hex_words(token0), hex_words(token1)]
-    return {"topics": topics, "data": hex_words(pool, 7), "blockNumber": block}
+    return {"topics": topics, "data": hex_words(pool, 7), "blockNumber": hex(block)}
 
 
 def pool_created(pool: bytes, token0: bytes, token1: bytes) -> dict[str, Any]:
     topics = [uniswap_v3.CREATED, hex_words(token0), hex_words(token1), hex_words(500)]
-    return {"topics": topics, "data": hex_words(10, pool), "blockNumber": 100}
+    return {"topics": topics, "data": hex_words(10, pool), "blockNumber": "0x64"}
 
 
 def config(**fields: Any) -> Market:
@@ -60,7 +61,8 @@ class Node:
         return [
             log
             for log in self.logs.get(query["address"].lower(), [])
-            if log["topics"][0] == query["topics"][0] and first <= log["blockNumber"] <= last
+            if log["topics"][0] == query["topics"][0]
+            and first <= int(log["blockNumber"], 16) <= last
         ]
 
 
@@ -73,12 +75,14 @@ def discover(node: Node, settings: Market, to_block: int = 131) -> list[PoolReco
 
 def test_pair_created() -> None:
     pool = uniswap_v2.created(pair_created(POOL, TOKENS[0], TOKENS[1]), "two", 3000)
-    assert pool == PoolRecord(POOL, "uniswap_v2", TOKENS[0], TOKENS[1], 3000, "two")
+    assert pool == PoolRecord(POOL, "uniswap_v2", PAIR, "two", 100, {"fee_pips": 3000})
 
 
 def test_pool_created_tells_its_own_fee_and_spacing() -> None:
     pool = uniswap_v3.created(pool_created(POOL, TOKENS[0], TOKENS[1]), "three", None)
-    assert pool == PoolRecord(POOL, "uniswap_v3", TOKENS[0], TOKENS[1], 500, "three", 10)
+    assert pool == PoolRecord(
+        POOL, "uniswap_v3", PAIR, "three", 100, {"fee_pips": 500, "tick_spacing": 10}
+    )
 
 
 def test_pools_of_all_factories_by_address() -> None:
@@ -172,7 +176,7 @@ def test_a_load_again_reads_only_what_a_reorg_can_change() -> None:
 
 
 def test_pairs_take_the_fee_of_their_factory() -> None:
-    pool = PoolRecord(POOL, "uniswap_v2", TOKENS[0], TOKENS[1], 2500, "two")
+    pool = PoolRecord(POOL, "uniswap_v2", PAIR, "two", facts={"fee_pips": 2500})
     answer = encode(
         ["uint256", "(address,address,uint112,uint112)[]"],
         [9, [(TEXTS[0], TEXTS[1], 10**20, 2**112 - 1)]],
@@ -183,7 +187,7 @@ def test_pairs_take_the_fee_of_their_factory() -> None:
 
 @pytest.mark.parametrize("token0", ["0x" + "00" * 20, TEXTS[2]])
 def test_what_is_no_such_pair_is_refused(token0: str) -> None:
-    pool = PoolRecord(POOL, "uniswap_v2", TOKENS[0], TOKENS[1], 3000, "two")
+    pool = PoolRecord(POOL, "uniswap_v2", PAIR, "two", facts={"fee_pips": 3000})
     answer = encode(
         ["uint256", "(address,address,uint112,uint112)[]"], [9, [(token0, TEXTS[1], 1, 1)]]
     )
@@ -203,7 +207,7 @@ def tick_answer(
     return encode([*types, "uint256[]", "uint256[]"], [state, words, packed])
 
 
-V3_POOL = PoolRecord(POOL, "uniswap_v3", TOKENS[0], TOKENS[1], 3000, "three", 60)
+V3_POOL = PoolRecord(POOL, "uniswap_v3", PAIR, "three", facts={"tick_spacing": 60})
 
 
 def test_ticks_of_several_calls_become_one_list() -> None:
