@@ -9,9 +9,10 @@ import gzip
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,17 @@ from mevfast._fields import decimal_strings, integer_field, list_field, parse_in
 from mevfast._pool import Pool
 from mevfast._tx import keccak256
 from mevfast.errors import DataError
+from mevfast.model import PoolRecord
 
 FORMAT = "mevfast-market/1"
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 _ADDRESS_OR_ID = re.compile(r"0x(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})", re.ASCII)
+_ADDRESS_LENGTH = 42
 _LARGEST_DECIMALS = 77  # 10**77 is the last power of ten in 256 bits
+_UINT64_MAX = (1 << 64) - 1
 _MOST = 1 << 24  # tokens or pools: more than any chain has
 _GZIP = b"\x1f\x8b"
-_FIXED = {"address", "kind", "tokens"}  # of a pool's entry: the rest is its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,28 @@ class MarketPool:
     """A pool with its state; `tokens` in the order of the pool's own indices.
 
     `address` in lower case: a Uniswap V4 pool's is its id, 32 bytes, a Balancer pool's may be.
+    `venue`, `created` and `facts` are those of a PoolRecord, empty where the file has none.
     """
 
     address: str
     kind: str
     tokens: tuple[Token, ...]
     pool: Pool
+    venue: str = ""
+    created: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def record(self) -> PoolRecord:
+        """The pool as a venue announces it."""
+        return PoolRecord(
+            id=bytes.fromhex(self.address[2:]),
+            kind=self.kind,
+            tokens=tuple(bytes.fromhex(token.address[2:]) for token in self.tokens),
+            venue=self.venue,
+            block=self.created,
+            facts=self.facts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +148,18 @@ def _pool_id(fields: dict[str, Any], kind: str, where: str) -> str:
     return _hex(fields, "address", where, _ADDRESS, "0x and 40 hex digits")
 
 
+def _facts(value: Any, where: str) -> dict[str, Any]:
+    """What a loader needs to read a pool again: numbers, words and flags, or lists of those."""
+    facts = _object(value, where)
+    for name, fact in facts.items():
+        if not all(isinstance(one, int | str) for one in (fact if type(fact) is list else [fact])):
+            raise DataError(
+                f"{where}.{name}: expected an integer, text, a flag or a list of those, "
+                f"was {fact!r:.60}"
+            )
+    return facts
+
+
 def _pool(entry: Any, where: str, tokens: tuple[Token, ...]) -> MarketPool:
     fields = _object(entry, where.rstrip("."))
     kind = fields.get("kind", "missing")
@@ -136,7 +167,18 @@ def _pool(entry: Any, where: str, tokens: tuple[Token, ...]) -> MarketPool:
     own = _chosen(fields, "tokens", where, tokens, 2)
     if len(own) != pool.n_tokens:
         raise DataError(f"{where}tokens: expected {pool.n_tokens} entries, was {len(own)}")
-    return MarketPool(_pool_id(fields, kind, where), kind, own, pool)
+    venue = fields.get("venue", "")
+    if not isinstance(venue, str):
+        raise DataError(f"{where}venue: expected a name, was {venue!r:.60}")
+    return MarketPool(
+        address=_pool_id(fields, kind, where),
+        kind=kind,
+        tokens=own,
+        pool=pool,
+        venue=venue,
+        created=integer_field(fields, "created", where, 0, _UINT64_MAX, 0),
+        facts=_facts(fields.get("facts", {}), f"{where}facts"),
+    )
 
 
 def _document(path: str) -> dict[str, Any]:
@@ -145,7 +187,7 @@ def _document(path: str) -> dict[str, Any]:
         raw = Path(path).read_bytes()
         if raw.startswith(_GZIP):
             raw = gzip.decompress(raw)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read: {why}") from error
     try:
@@ -204,12 +246,12 @@ def _load(path: str) -> MarketFile:
         _pool(entry, f"{at}pools[{i}].", tokens)
         for i, entry in enumerate(list_field(document, "pools", at, 0, _MOST))
     )
-    if len({_key(pool) for pool in pools}) != len(pools):
+    if len({_key(pool.address, pool.kind) for pool in pools}) != len(pools):
         raise DataError(f"{at}pools: expected every address once")
     return MarketFile(
         path=path,
-        chain_id=integer_field(document, "chain_id", at, 0, (1 << 64) - 1),
-        block=integer_field(document, "block", at, 0, (1 << 64) - 1),
+        chain_id=integer_field(document, "chain_id", at, 0, _UINT64_MAX),
+        block=integer_field(document, "block", at, 0, _UINT64_MAX),
         tokens=tokens,
         base_tokens=_chosen(document, "base_tokens", at, tokens, 0),
         pools=pools,
@@ -220,37 +262,46 @@ def _load(path: str) -> MarketFile:
 
 # ---- the state hash ----
 
+State = tuple[str, str, Sequence[str], dict[str, Any]]
+"""A pool's address or id in lower case, kind, addresses of its tokens, and state: Pool.fields()."""
 
-def _key(pool: MarketPool) -> str:
+
+def _key(address: str, kind: str) -> str:
     """What a pool is sorted by: its address, or where it has none its id."""
-    return pool.address if pool.kind == "uniswap_v4" else pool.address[:42]
+    return address if kind == "uniswap_v4" else address[:_ADDRESS_LENGTH]
 
 
-def _without_gross(state: dict[str, Any]) -> dict[str, Any]:
-    """The state without what only some sources know, and no quote depends on."""
-    if "ticks" in state:
-        state["ticks"] = [[entry[0], entry[-1]] for entry in state["ticks"]]
-    return state
-
-
-def canonical(pool: MarketPool) -> bytes:
+def canonical(address: str, kind: str, tokens: Sequence[str], state: dict[str, Any]) -> bytes:
     """The line that a pool's hash is of, as docs/market-file.md says."""
+    if "ticks" in state:  # without what only some sources know, and no quote depends on
+        state = state | {"ticks": [[entry[0], entry[-1]] for entry in state["ticks"]]}
     line = {
-        "address": _key(pool),
-        "kind": pool.kind,
-        "state": decimal_strings(_without_gross(pool.pool.fields())),
-        "tokens": [token.address for token in pool.tokens],
+        "address": _key(address, kind),
+        "kind": kind,
+        "state": decimal_strings(state),
+        "tokens": list(tokens),
     }
     return orjson.dumps(line, option=orjson.OPT_SORT_KEYS)
 
 
-def state_hash(pools: Iterable[MarketPool]) -> str:
+def hash_states(states: Iterable[State]) -> str:
     """keccak-256 over every pool's id, kind, tokens and state: 0x and 64 hex digits.
 
     Equal for equal states, however they came about and whatever their order or block.
     """
-    hashes = [keccak256(canonical(pool)) for pool in sorted(pools, key=_key)]
-    return "0x" + keccak256(b"".join(hashes)).hex()
+    hashes = {
+        _key(address, kind): keccak256(canonical(address, kind, tokens, state))
+        for address, kind, tokens, state in states
+    }
+    return "0x" + keccak256(b"".join(hashes[key] for key in sorted(hashes))).hex()
+
+
+def state_hash(pools: Iterable[MarketPool]) -> str:
+    """hash_states of the pools of a market."""
+    return hash_states(
+        (pool.address, pool.kind, [token.address for token in pool.tokens], pool.pool.fields())
+        for pool in pools
+    )
 
 
 # ---- writing ----
@@ -264,9 +315,17 @@ def _entry(pool: MarketPool, indices: dict[str, int], where: str) -> dict[str, A
             f"{where}: pool {pool.address}: expected its tokens in the market's list, "
             f"{error.args[0]} is not"
         ) from None
-    fixed = {"address": pool.address, "kind": pool.kind, "tokens": tokens}
-    state: dict[str, Any] = decimal_strings(pool.pool.fields())
-    return fixed | state
+    entry: dict[str, Any] = {"address": pool.address, "kind": pool.kind, "tokens": tokens}
+    entry |= decimal_strings(pool.pool.fields())
+    if pool.venue:
+        entry["venue"] = pool.venue
+    if pool.created:
+        entry["created"] = str(pool.created)
+    if pool.facts:
+        entry["facts"] = dict(pool.facts)
+    if "hooks" in pool.facts:  # the whole address, of which a state has but the permissions
+        entry["hooks"] = pool.facts["hooks"]
+    return entry
 
 
 def _lines(name: str, entries: Sequence[Any]) -> bytes:

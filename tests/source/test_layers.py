@@ -33,7 +33,8 @@ FLOORS: list[set[str]] = [
     {"mevfast._core"},
     {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic
-    {"mevfast.model", "mevfast.config", "mevfast.market_file"},
+    {"mevfast.model", "mevfast.config"},
+    {"mevfast.market_file"},
     {"mevfast.chains", "mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
