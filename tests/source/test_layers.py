@@ -49,6 +49,9 @@ FLOORS: list[set[str]] = [
         "mevfast.execution.key_command",
         "mevfast.quote_command",
         "mevfast.run_command",
+        "mevfast.scan_command",
+        "mevfast.snapshot_command",
+        "mevfast.state_hash_command",
         "mevfast.verify",
     },
     {"mevfast.cli"},  # names the commands, imports them when asked
