@@ -6,18 +6,52 @@ name in a message ("pools[3].").
 
 import re
 
-from mevfast._math cimport u256_from_pyint
-from mevfast.u256 cimport u256
+from libc.stdint cimport uint64_t
+
+from mevfast._math cimport i128_to_pyint, u256_from_pyint
+from mevfast.u256 cimport i128, i128_make, u256
 
 from mevfast.errors import DataError
 
 _DECIMAL = re.compile(r"-?[0-9]{1,80}", re.ASCII)
 
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    const void *PyUnicode_DATA(object text)
+    size_t PyUnicode_GET_LENGTH(object text)
+    long long PyLong_AsLongLongAndOverflow(object x, int *overflow) except? -1
+
+
+cdef extern from "decimal.h":
+    bint decimal_i128(i128 *r, const unsigned char *text, size_t n) noexcept
+
+
+cdef bint quick_i128(i128 *r, object value) except -1:
+    """*r = an int of 64 bits or a decimal string of 38 digits, what files are full of.
+
+    False where it is anything else: still a number perhaps, for parse_integer to say.
+    """
+    cdef int overflow = 0
+    cdef long long small
+    if type(value) is int:
+        small = PyLong_AsLongLongAndOverflow(value, &overflow)
+        r[0] = i128_make(-1 if small < 0 else 0, <uint64_t>small)
+        return overflow == 0
+    if type(value) is not str or not PyUnicode_IS_COMPACT_ASCII(value):
+        return False
+    return decimal_i128(
+        r, <const unsigned char *>PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value)
+    )
+
 
 def parse_integer(value, str where, low, high):
     """An int, or a decimal string, in [low, high]; DataError names `where` otherwise."""
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = int(value)
+    cdef i128 quick
+    if isinstance(value, str):
+        if quick_i128(&quick, value):
+            value = i128_to_pyint(quick)
+        elif _DECIMAL.fullmatch(value):
+            value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise DataError(f"{where}: expected an integer or a decimal string, was {value!r:.60}")
     if not low <= value <= high:
@@ -66,6 +100,20 @@ def choice_field(fields, str name, str where, choices, default=None):
             f"{where}{name}: expected {expected}, was "
             f"{'missing' if name not in fields else format(repr(value), '.60')}"
         )
+    return value
+
+
+def decimal_strings(value):
+    """The value with every integer in it as a decimal string, all the way down lists and objects.
+
+    Booleans and text stay what they are.
+    """
+    if type(value) is int:
+        return str(value)
+    if type(value) is list:
+        return [decimal_strings(entry) for entry in <list>value]
+    if type(value) is dict:
+        return {name: decimal_strings(entry) for name, entry in (<dict>value).items()}
     return value
 
 

@@ -11,13 +11,12 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from mevfast._math cimport (
-    i128_from_pyint,
-    i128_to_pyint,
     u128_from_pyint,
     u128_to_pyint,
     u256_from_pyint,
     u256_to_pyint,
 )
+from mevfast._ticks cimport ticks_field, ticks_list
 from mevfast.types cimport (
     POOL_ALGEBRA_INTEGRAL,
     POOL_ALGEBRA_V1,
@@ -100,7 +99,7 @@ cdef extern from "v3_window.h" nogil:
         int exact_in,
     ) noexcept
 
-from mevfast._fields import integer_field, integers_field, list_field, parse_integer
+from mevfast._fields import integer_field, integers_field
 from mevfast._math import MAX_SQRT_RATIO as _MAX_SQRT_RATIO
 from mevfast._math import MIN_SQRT_RATIO as _MIN_SQRT_RATIO
 from mevfast._math import get_sqrt_ratio_at_tick
@@ -473,30 +472,6 @@ cdef void v3_apply_after(v3_state *s, const pool_quote *q) noexcept nogil:
 
 # ---- fields ----
 
-cdef list _ticks(object fields, str where, int spacing):
-    """Sorted [(tick, liquidity_gross, liquidity_net)] of a state whose bitmap counts ticks in
-    `spacing`; gross is 0 where an entry has none."""
-    entries = list_field(fields, "ticks", where, 0, 2 * MAX_TICK + 1)
-    found = {}
-    for i, entry in enumerate(entries):
-        at = f"{where}ticks[{i}]"
-        if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
-            raise DataError(
-                f"{at}: expected [tick, liquidity_net] or [tick, liquidity_gross, liquidity_net], "
-                f"was {entry!r:.60}"
-            )
-        tick = parse_integer(entry[0], f"{at}[0]", MIN_TICK, MAX_TICK)
-        if tick % spacing:
-            raise DataError(f"{at}[0]: expected a multiple of {spacing}, was {tick}")
-        if tick in found:
-            raise DataError(f"{at}[0]: expected every tick once, was {tick} again")
-        last = len(entry) - 1
-        gross = parse_integer(entry[1], f"{at}[1]", 0, (1 << 128) - 1) if last == 2 else 0
-        net = parse_integer(entry[last], f"{at}[{last}]", -(1 << 127), (1 << 127) - 1)
-        found[tick] = gross, net
-    return sorted((tick, gross, net) for tick, (gross, net) in found.items())
-
-
 cdef int _check_tick(object tick, object sqrt_price_x96, str where) except -1:
     """slot0's two halves agree; after a downward stop on a crossed tick, tick is one lower."""
     if sqrt_price_x96 == 0:
@@ -570,7 +545,6 @@ cdef int _load_spacing(v3_state *s, uint32_t kind, object fields, str where) exc
 cdef int v3_load(pool_state *state, object fields, str where) except -1:
     """Fills state.v3, whose ticks and window v3_free gives back; DataError names a wrong field."""
     cdef v3_state *s = &state.v3
-    cdef v3_tick *entry
     cdef v3_window *window
     s.form = V3_POOL
     if state.kind == POOL_ALGEBRA_INTEGRAL:
@@ -585,20 +559,14 @@ cdef int v3_load(pool_state *state, object fields, str where) except -1:
     s.tick = integer_field(fields, "tick", where, MIN_TICK, MAX_TICK)
     _check_tick(s.tick, price, where)
     u128_from_pyint(&s.liquidity, integer_field(fields, "liquidity", where, 0, (1 << 128) - 1))
-    ticks = _ticks(fields, where, max(1, s.bitmap_spacing))
-    entry = <v3_tick *>malloc(max(1, len(ticks)) * sizeof(v3_tick))
     window = <v3_window *>malloc(sizeof(v3_window))
-    if entry == NULL or window == NULL:
-        free(entry)
+    if window == NULL:
+        raise MemoryError(f"{sizeof(v3_window)} bytes")
+    try:
+        s.ticks = ticks_field(&s.n_ticks, fields, where, max(1, s.bitmap_spacing))
+    except BaseException:
         free(window)
-        raise MemoryError
-    s.ticks = entry
-    s.n_ticks = <uint32_t>len(ticks)
-    for tick, gross, net in ticks:
-        entry.tick = tick
-        u128_from_pyint(&entry.liquidity_gross, gross)
-        i128_from_pyint(&entry.liquidity_net, net)
-        entry += 1
+        raise
     v3_window_build(window, s)
     s.window = window
     return 0
@@ -620,14 +588,13 @@ cdef list _tick_entry(const v3_tick *tick):
 cdef object v3_fields(const pool_state *state):
     """The fields that v3_load takes."""
     cdef const v3_state *s = &state.v3
-    cdef uint32_t i
     out = {
         "fee_pips": s.lp_fee_pips[0],
         "tick_spacing": s.tick_spacing,
         "sqrt_price_x96": u256_to_pyint(&s.sqrt_price_x96),
         "tick": s.tick,
         "liquidity": u128_to_pyint(s.liquidity),
-        "ticks": [_tick_entry(&s.ticks[i]) for i in range(s.n_ticks)],
+        "ticks": ticks_list(s.ticks, s.n_ticks),
     }
     if s.lp_fee_pips[0] != s.lp_fee_pips[1]:
         out["fee_pips"] = [s.lp_fee_pips[0], s.lp_fee_pips[1]]

@@ -25,6 +25,9 @@ COMMANDS = {
     "devnet": ("mevfast.devnet.command", "run that chain alone, to play with"),
     "bench": ("mevfast.bench_command", "time every stage from frame to signed transaction"),
     "verify": ("mevfast.verify", "replay recorded swaps through the pool kernels"),
+    "snapshot": ("mevfast.snapshot_command", "the live market as a file"),
+    "scan": ("mevfast.scan_command", "profitable cycles of a market file"),
+    "state-hash": ("mevfast.state_hash_command", "one hash for all states of a market file"),
     "quote": ("mevfast.quote_command", "what one pool of a market file pays, to check by hand"),
     "key": ("mevfast.execution.key_command", "make a signing key, or show its address"),
     "deploy": ("mevfast.execution.deploy", "deploy the executor contract"),
@@ -52,7 +55,7 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
 def _list_commands() -> str:
-    lines = [f"  {name:<8} {line}" for name, (_, line) in COMMANDS.items()]
+    lines = [f"  {name:<10} {line}" for name, (_, line) in COMMANDS.items()]
     return "\n".join(["commands:", *lines])
 
 

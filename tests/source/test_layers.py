@@ -15,6 +15,7 @@ FLOORS: list[set[str]] = [
     # -- compiled: nogil, no I/O, no asyncio; the headers and their .pxd are free to all
     {"mevfast._math"},
     {"mevfast._fields"},
+    {"mevfast._ticks"},
     {
         "mevfast._univ2",
         "mevfast._univ3",
@@ -35,7 +36,8 @@ FLOORS: list[set[str]] = [
     # -- Python: no 256-bit arithmetic
     {"mevfast.schema"},
     {"mevfast.chains"},
-    {"mevfast.model", "mevfast.config", "mevfast.market_file"},
+    {"mevfast.model", "mevfast.config"},
+    {"mevfast.market_file"},
     {"mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
@@ -50,6 +52,9 @@ FLOORS: list[set[str]] = [
         "mevfast.execution.key_command",
         "mevfast.quote_command",
         "mevfast.run_command",
+        "mevfast.scan_command",
+        "mevfast.snapshot_command",
+        "mevfast.state_hash_command",
         "mevfast.verify",
     },
     {"mevfast.cli"},  # names the commands, imports them when asked
