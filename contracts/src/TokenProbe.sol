@@ -89,12 +89,6 @@ contract TokenProbe is Reader {
         uint256 amount;
     }
 
-    /// @notice A call of the token by the holder, or where `back` is set by the receiver.
-    struct Move {
-        bool back;
-        bytes data;
-    }
-
     /// @notice What a move did; the balances are those after it.
     struct Result {
         bool ok;
@@ -128,6 +122,8 @@ contract TokenProbe is Reader {
 
     /// @notice Makes the moves in turn, each with at most `gasCap`, and stops after the first that
     /// fails, or before one that the gas left might not last for.
+    /// @param backs Whether the receiver makes the move, else the holder.
+    /// @param moves What each calls the token with.
     /// @return holderBefore Balance of the holder before the first move.
     /// @return receiverBefore That of the receiver.
     /// @return results One for each move that was made.
@@ -136,7 +132,8 @@ contract TokenProbe is Reader {
         address holder,
         address receiver,
         uint256 gasCap,
-        Move[] calldata moves
+        bool[] calldata backs,
+        bytes[] calldata moves
     )
         external
         returns (
@@ -152,9 +149,8 @@ contract TokenProbe is Reader {
         uint256 n;
         while (n < moves.length && gasleft() > gasCap + gasCap / 16 + RESERVE_GAS) {
             Result memory result = results[n];
-            Move calldata move = moves[n];
+            _move(result, backs[n] ? receiver : holder, token, gasCap, moves[n]);
             ++n;
-            _move(result, move.back ? receiver : holder, token, gasCap, move.data);
             result.holder = _balance(token, holder);
             result.receiver = _balance(token, receiver);
             result.holderCalled = _called(holder);
