@@ -155,7 +155,7 @@ contract PausedToken is HonestToken {
         if (way == 2) revert();
         if (way == 3) assert(false);
         if (way == 4) revert("\x1b[2J\nall is well");
-        revert(string(new bytes(100_000)));
+        if (way == 5) revert(string(new bytes(100_000)));
     }
 }
 
@@ -211,7 +211,7 @@ contract CooldownToken is HonestToken {
 }
 
 /// @notice Knows no approvals.
-contract PlainToken is HonestToken {
+contract UnapprovedToken is HonestToken {
     function approve(address, uint256) external pure override returns (bool) {
         return false;
     }
@@ -265,13 +265,13 @@ contract BurningToken is HonestToken {
         return held[account];
     }
 
-    function _move(address, address, uint256) internal pure override {
+    function _move(address, address, uint256) internal view override {
         _burn();
     }
 
-    function _burn() private pure {
+    function _burn() private view {
         assembly {
-            invalid()
+            if gas() { invalid() }
         }
     }
 }
@@ -296,9 +296,9 @@ contract HeavyToken is HonestToken {
 /// @notice Answers balanceOf with 200,000 bytes, the right balance in front.
 contract BombToken is HonestToken {
     function balanceOf(address account) public view override returns (uint256) {
-        uint256 balance = held[account];
+        uint256 amount = held[account];
         assembly {
-            mstore(0, balance)
+            mstore(0, amount)
             return(0, 200000)
         }
     }
@@ -306,10 +306,20 @@ contract BombToken is HonestToken {
 
 /// @notice Ends itself in the middle of a transfer.
 contract EndingToken is HonestToken {
-    function _move(address, address, uint256) internal override {
+    address private immutable end;
+
+    constructor() {
+        address made;
         assembly {
-            selfdestruct(caller())
+            mstore(0, 0x6133ff6000526002601ef3) // deploys CALLER SELFDESTRUCT
+            made := create(0, 21, 11)
         }
+        end = made;
+    }
+
+    function _move(address, address, uint256) internal override {
+        (bool ok,) = end.delegatecall("");
+        require(ok);
     }
 }
 

@@ -96,9 +96,9 @@ class _Scene:
         }
         return [request, hex(self.block), {_hex(a): override for a, override in overrides.items()}]
 
-    def hand(self) -> dict[str, str]:
-        """The override of an address that moves tokens."""
-        words = self.probe.rjust(32, b"\0") + self.before.rjust(32, b"\0")
+    def hand(self, before: bytes) -> dict[str, str]:
+        """The override of an address that moves tokens; to strangers it is the code at `before`."""
+        words = self.probe.rjust(32, b"\0") + before.rjust(32, b"\0")
         return {"code": _hex(load("TokenHand").runtime + words)}
 
 
@@ -304,7 +304,7 @@ async def _try(
 
 def _probe(trial: _Trial, code: Any, scene: _Scene, gas_limit: int) -> tuple[str, list[Any]]:
     """The call that tries a token with a pool whose code is `code`, as the node gave it."""
-    state = {trial.holder: scene.hand(), scene.receiver: scene.hand()}
+    state = {trial.holder: scene.hand(scene.before), scene.receiver: scene.hand(b"")}
     if isinstance(code, str) and code != "0x":
         state[scene.before] = {"code": code}
     data = token_moves.run_call(trial.token, trial.holder, scene.receiver, gas_limit, trial.moves)

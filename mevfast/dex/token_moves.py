@@ -15,8 +15,9 @@ from mevfast.execution.artifacts import load
 LEAST_BALANCE = 10_000
 """Units a pool must hold: half of it then shows any fee of 0.02 % and more."""
 
-PARTS = (2, 100, 10_000)
-"""A fee, a rounding or a limit may depend on size: these parts of the balance are moved, and 1."""
+PARTS = (2, 97, 9_973)
+"""A fee, a rounding or a limit may depend on size: these parts of the balance are moved, and 1.
+Primes, because balances are often round, and parts of shares vanish in round numbers."""
 
 MOST_WORDS = 100
 """Characters of a reason that a token may put into our logs."""
@@ -174,11 +175,11 @@ def _moved(move: Move, left: int, arrived: int) -> str:
     amount = move.amount
     if left == arrived == amount:
         return ""
-    if left == arrived == 0:
-        return f"{move.words} moves nothing and says that it did"
     if abs(left - amount) <= 2 and abs(arrived - amount) <= 2:
         took = "" if left == amount else f"took {left} and "
         return f"{move.words} {took}delivered {arrived}: rounds, as shares that rebase do"
+    if left == arrived == 0:
+        return f"{move.words} moves nothing and says that it did"
     if arrived < amount:
         return f"{move.words} delivered {arrived}: takes a fee"
     if left > amount:
