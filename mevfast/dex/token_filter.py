@@ -241,7 +241,10 @@ async def _readings(
 def _balances(answer: Any, count: int) -> tuple[int, Sequence[bool], list[int | None]]:
     """Time, which tokens have code, and balances, None where balanceOf failed."""
     types = ["uint256", "bool[]", "(bool,uint256)[]"]
-    timestamp, codes, balances = decoded(types, _data(answer), "TokenProbe.read")
+    data = _data(answer)
+    if not data:
+        raise DataError("the node ran an eth_call without its state overrides")
+    timestamp, codes, balances = decoded(types, data, "TokenProbe.read")
     if not len(codes) == len(balances) == count:
         raise DataError(f"TokenProbe.read: expected {count} balances, was {len(balances)}")
     return timestamp, codes, [amount if ok else None for ok, amount in balances]
