@@ -194,14 +194,16 @@ def _called(move: Move, result: Result) -> str:
 
 def _reason(head: bytes, size: int) -> str:
     """Revert data in words, none where there is none."""
-    if not size:
-        return " without a reason"
     selector, body = head[:4], head[4:]
-    if selector == _ERROR and len(body) > 2 * _WORD:
+    if selector == _ERROR and len(body) >= 2 * _WORD:
         length = int.from_bytes(body[_WORD : 2 * _WORD], "big")
         text = body[2 * _WORD : 2 * _WORD + min(length, len(body))].decode(errors="replace")
-        # Its author is not to write control characters into our logs.
-        return ": " + "".join(c if c.isprintable() else "?" for c in text[:MOST_WORDS])
+        if text:
+            # Its author is not to write control characters into our logs.
+            return ": " + "".join(c if c.isprintable() else "?" for c in text[:MOST_WORDS])
+        size = 0
+    if not size:
+        return " without a reason"
     if selector == _PANIC and len(body) == _WORD:
         return f": panic 0x{int.from_bytes(body, 'big'):02x}"
     return f": error 0x{selector.hex()}"
