@@ -341,3 +341,24 @@ contract CallingToken is HonestToken {
         if (sender) (ok,) = from.call(data);
     }
 }
+
+/// @notice Reads the probe's address from the code of who pays, and has it run anew. Refuses where
+/// that works.
+contract EnteringToken is HonestToken {
+    function _move(address from, address to, uint256 amount) internal override {
+        super._move(from, to, amount);
+        bytes memory code = from.code;
+        address probe;
+        assembly ("memory-safe") {
+            probe := mload(sub(add(add(code, 32), mload(code)), 64))
+        }
+        require(probe.code.length != 0, "no probe");
+        (bool ok,) = probe.call(
+            abi.encodeWithSignature(
+                "run(address,address,address,uint256,bool[],bytes[])",
+                this, from, to, 1, new bool[](0), new bytes[](0)
+            )
+        );
+        require(!ok, "entered");
+    }
+}

@@ -41,6 +41,9 @@ READS_PER_BATCH, PROBES_PER_BATCH = 20, 8
 PROBES_AT_ONCE = 96
 """Probes made up at a time: bounds the memory that their codes take to about 10 MB."""
 
+NATIVE = bytes(20)
+"""What Uniswap V4 and Balancer call the chain's own coin: no contract, and exact by nature."""
+
 UNKNOWN = "unknown: "
 """How the reason of a verdict begins that says nothing about the token."""
 
@@ -155,7 +158,7 @@ async def probe_tokens(
     verdicts: dict[bytes, list[Verdict]] = {}
     trials: list[_Trial] = []
     for token, read in readings.items():
-        verdict = _at_rest(read)
+        verdict = _at_rest(token, read)
         verdicts[token] = [] if verdict is None else [verdict]
         if verdict is None:
             chosen = sorted(read, key=lambda pool: read[pool].balance or 0, reverse=True)
@@ -250,8 +253,10 @@ def _balances(answer: Any, count: int) -> tuple[int, Sequence[bool], list[int | 
     return timestamp, codes, [amount if ok else None for ok, amount in balances]
 
 
-def _at_rest(read: Mapping[bytes, _Reading]) -> Verdict | None:
+def _at_rest(token: bytes, read: Mapping[bytes, _Reading]) -> Verdict | None:
     """The verdict where balances alone give one; None where the token is to be tried."""
+    if token == NATIVE:
+        return Verdict(True, "exact", 0)
     for pool, reading in read.items():
         at = f"(pool {_hex(pool)})"
         if reading.failure:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from executor_stage import STRANGER, Stage, calldata, stage, theatre
+from executor_stage import NOBODY, STRANGER, Stage, calldata, stage, theatre
 from token_stage import EXECUTOR, SUPPLY, Case, key, pool_of, probe
 
 from mevfast.chain.rpc import Rpc
@@ -271,6 +271,11 @@ def test_a_token_cannot_drive_the_hands(stage: Stage) -> None:
     assert case.reason().startswith(f"{BACK.format(HALF)} calls the receiver")
 
 
+def test_a_token_cannot_run_the_probe(stage: Stage) -> None:
+    """Though it finds it: where the token is entered from, it reads."""
+    assert Case(stage, "EnteringToken").verdict().exact
+
+
 def test_a_bad_token_spoils_nothing_for_others(stage: Stage) -> None:
     names = ["BurningToken", "HonestToken", "BombToken", "PausedToken", "QuietToken"] * 10
     cases = [Case(stage, name) for name in names]
@@ -307,6 +312,11 @@ def test_the_next_pool_is_tried_where_the_first_holds_too_little(stage: Stage) -
 def test_an_address_without_code_is_no_token(stage: Stage) -> None:
     [verdict] = probe(stage, {STRANGER: [pool_of(stage)]}).values()
     assert verdict == Verdict(False, "there is no contract at its address", 0)
+
+
+def test_the_native_coin_is_exact(stage: Stage) -> None:
+    [verdict] = probe(stage, {NOBODY: [pool_of(stage)]}).values()
+    assert verdict == Verdict(True, "exact", 0)
 
 
 def test_a_token_is_not_tried_with_itself(stage: Stage) -> None:
