@@ -28,8 +28,13 @@ CONTRACTS = {
     "Executor": "Executor.sol",
     "PairReader": "PoolReader.sol",
     "TickReader": "PoolReader.sol",
+    "TokenHand": "TokenProbe.sol",
+    "TokenProbe": "TokenProbe.sol",
     "TokenReader": "PoolReader.sol",
 }
+
+PLACED = frozenset({"TokenHand", "TokenProbe"})
+"""What state overrides put at an address: its artifact has the runtime code too."""
 
 SETTINGS: Mapping[str, Any] = {
     "evmVersion": "cancun",
@@ -124,6 +129,7 @@ def build() -> dict[str, str]:
             "settings": SETTINGS,
             "runtime_sha256": hashlib.sha256(bytes.fromhex(contract["runtime"])).hexdigest(),
             "bytecode": "0x" + contract["bytecode"],
+            **({"runtime": "0x" + contract["runtime"]} if name in PLACED else {}),
             "abi": contract["abi"],
         }
         # One line a field: a change shows up as the field it is in.

@@ -578,13 +578,6 @@ cdef void v3_free(pool_state *state) noexcept:
     free(<void *>state.v3.window)
 
 
-cdef list _tick_entry(const v3_tick *tick):
-    net = i128_to_pyint(tick.liquidity_net)
-    if u128_is_zero(tick.liquidity_gross):
-        return [tick.tick, net]
-    return [tick.tick, u128_to_pyint(tick.liquidity_gross), net]
-
-
 cdef object v3_fields(const pool_state *state):
     """The fields that v3_load takes."""
     cdef const v3_state *s = &state.v3

@@ -51,7 +51,7 @@ abstract contract Reader {
 
     /// @dev Works in scratch memory: thousands of reads would make the memory itself expensive.
     function _call(address target, bytes4 selector, uint256 length, int256 argument)
-        private
+        internal
         view
         returns (uint256 size, uint256 word0, uint256 word1, uint256 word2)
     {

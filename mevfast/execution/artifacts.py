@@ -38,11 +38,15 @@ _TOKEN = "(bool,uint8,bytes32)"
 
 @dataclass(frozen=True)
 class Contract:
-    """A contract's interface and creation code, arguments not yet appended."""
+    """A contract's interface and creation code, arguments not yet appended.
+
+    `runtime` is there for contracts that a state override puts at an address, else empty.
+    """
 
     name: str
     abi: tuple[dict[str, Any], ...]
     bytecode: bytes
+    runtime: bytes = b""
 
     def creation(self, *arguments: object) -> bytes:
         """Data of the transaction that deploys it, or of the `eth_call` that runs a reader."""
@@ -101,11 +105,13 @@ def load(name: str, folder: Path = ARTIFACTS) -> Contract:
         abi = tuple(dict(entry) for entry in raw[field])
         field = "bytecode"
         bytecode = bytes.fromhex(raw[field].removeprefix("0x"))
+        field = "runtime"
+        runtime = bytes.fromhex(raw.get(field, "").removeprefix("0x"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path}: field {field}: {error!r}: run python -m contracts.build"
         ) from error
-    return Contract(name, abi, bytecode)
+    return Contract(name, abi, bytecode, runtime)
 
 
 # ---- readers ----
