@@ -163,7 +163,7 @@ class Ordeal:
 
     def told(self) -> str:
         """What happened, in words."""
-        return f"struck: {self.node.struck}; the engine said: {self.ear.lines()[-8:]}"
+        return f"struck: {self.node.struck}; {self.node.stragglers} stragglers; the engine said: {self.ear.lines()[-8:]}"
 
     # ---- what must be true ----
 
@@ -198,6 +198,7 @@ class Ordeal:
             if not why:
                 return
             assert time.monotonic() < end, f"not true within {limit_s:g} s: {why}; {self.told()}"
+            await asyncio.sleep(0.03)  # blocks that come too fast leave no time for a load
 
     async def _untrue(self) -> str:
         """What keeps the engine from being live and true; empty where nothing does."""
