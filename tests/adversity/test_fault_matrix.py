@@ -31,7 +31,7 @@ def test_the_engine_outlives(stage: Stage, fault: Fault, go: int) -> None:
     @on_loop
     async def play() -> None:
         timeouts = QUICK_TIMEOUTS if fault.timeout else {}
-        async with ordeal(stage, chance, **timeouts) as each:
+        async with ordeal(stage, chance, first_trade=False, **timeouts) as each:
             said = len(each.ear.records)
             await each.strikes(fault)
             await each.recovers()
