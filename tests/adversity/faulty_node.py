@@ -321,6 +321,8 @@ class Session:
         if call["method"] == "eth_subscribe" and "result" in answer:
             kind, *what = call["params"]
             self._kinds[answer["result"]] = (kind, what[0] if what else {})
+            if kind == "logs" and self.node.behind:
+                await self._catch_up()
         return answer | {"id": call["id"]}
 
     async def ask_pinned(self, call: Call) -> dict[str, Any]:
@@ -395,6 +397,28 @@ class Session:
             await asyncio.sleep(PATIENCE_S)
             self.advance()
 
+    async def _catch_up(self) -> None:
+        """Blocks that anvil announced before this client was there, and a node behind it has not:
+        to be announced when their time comes."""
+        tip = int(await self.result("eth_blockNumber"), 16)
+        missed = []
+        for number in range(tip - self.node.behind + 1, tip + 1):
+            head = await self.result("eth_getBlockByNumber", hex(number), False)
+            head.pop("transactions")
+            heads, logs = b"", []
+            for subscription, (kind, what) in self._kinds.items():
+                if kind == "newHeads":
+                    heads = notification(subscription, head)
+                else:
+                    query = {key: what[key] for key in ("address", "topics") if key in what}
+                    found = await self.result("eth_getLogs", query | {"blockHash": head["hash"]})
+                    logs += [notification(subscription, log) for log in found or ()]
+            missed.append(Block(number, head["hash"], head["parentHash"], heads, logs))
+        there = {block.hash for block in self._held} | set(self._gone)
+        self._held.extendleft(block for block in reversed(missed) if block.hash not in there)
+        self._gone.extend(block.hash for block in missed)
+        self.advance()
+
     def advance(self) -> None:
         """Delivers what is whole and not held back."""
         now = time.monotonic()
@@ -442,6 +466,12 @@ class Session:
                 await asyncio.sleep(piece)
             else:
                 self.write(piece)
+
+
+def notification(subscription: str, item: dict[str, Any]) -> bytes:
+    """A head or a log as it is announced."""
+    params = {"subscription": subscription, "result": item}
+    return orjson.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
 
 
 def removed(log: bytes) -> bytes:

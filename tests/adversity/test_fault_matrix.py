@@ -15,7 +15,10 @@ pytestmark = pytest.mark.devnet
 
 __all__ = ["stage", "theatre"]  # fixtures
 
-CHOOSY = ("lost_log", "shuffled_logs", "shuffled_blocks", "reorg", "busy_reorg", "told_reorg")
+CHOOSY = (
+    "lost_log", "lost_logs", "lost_block", "shuffled_logs", "shuffled_blocks", "back_behind",
+    "busy_reorg", "told_reorg",
+)  # fmt: skip
 """Faults that strike in more than one way: which, chance says, so each gets several goes."""
 CASES = [
     pytest.param(fault, go, id=f"{fault.name}-{go}" if fault.name in CHOOSY else fault.name)
