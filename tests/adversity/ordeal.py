@@ -245,7 +245,7 @@ class Ordeal:
 
     def is_clean(self) -> None:
         """No quote was wrong, no trade is unexplained, and nothing was sent in doubt."""
-        assert self.mismatches == 0, f"{self.engine.core.audit.mismatches}; {self.told()}"
+        assert self.mismatches == 0, f"quotes wrong: {self.wrong_quotes()}; {self.told()}"
         unexplained = [each for each in self.engine.trades if each.outcome == "unexplained"]
         assert not unexplained, f"{unexplained}; {self.told()}"
         assert not self.wrong_sends, f"{self.wrong_sends}; {self.told()}"
@@ -278,6 +278,14 @@ class Ordeal:
     def mismatches(self) -> int:
         """Quotes of its own that a swap on the chain did not bear out."""
         return self.engine.core.audit.n_mismatches
+
+    def wrong_quotes(self) -> list[str]:
+        """Those, in words."""
+        return [
+            f"0x{each['pool'].hex()[:8]} block {each['block']} log {each['log_index']}: "
+            f"{each['amount_in']} for {each['amount_out']}"
+            for each in self.engine.core.audit.mismatches
+        ]
 
     def explains(self, since: int) -> None:
         """It said what happened. (The line for its users is still to come: what, how long, what
