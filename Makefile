@@ -13,13 +13,15 @@ PEERS := $(or $(MEVFAST_CACHE),.cache)/bench-venv/.packages
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz fuzz-wire test-debug test-sanitize bench build lint chain bytecode clean
+.PHONY: help demo test soak fuzz fuzz-wire test-debug test-sanitize bench build lint chain bytecode clean
 .SILENT:
 .DELETE_ON_ERROR:
 
 help:
 	echo "make demo        run the engine on an embedded chain, live; ARGS='--seconds 30 --json'"
 	echo "make test        the whole suite; ARGS='-k name -x' go to pytest"
+	echo "make soak        an engine behind a faulty node: 200 random schedules of faults, then ten"
+	echo "                 minutes on the embedded chain; ARGS='--schedules 20 --minutes 1 --json'"
 	echo "make fuzz        kernels against the contracts' bytecode, 100,000 swaps a venue;"
 	echo "                 ARGS='--family uniswap_v3 --cases 1000 --seed 42'"
 	echo "make fuzz-wire   frames and vector files, guided by coverage, under the sanitizers, a minute;"
@@ -38,6 +40,10 @@ demo: chain
 
 test: chain bytecode
 	$(PY) -m pytest $(ARGS)
+
+# Bounded by itself: about two seconds a schedule, then the minutes asked for.
+soak: chain
+	$(PY) -m tests.adversity.soak $(ARGS)
 
 fuzz: bytecode
 	$(PY) -m tests.differential.fuzz $(ARGS)

@@ -41,7 +41,7 @@ async def answer_behind(session: "Session", call: dict[str, Any], visible: int) 
         if method.startswith("eth_getBlock"):
             return result(call, None)
         return refusal(call, -32000, "header not found")
-    answer = await session.ask(call | {"params": params})
+    answer = await session.ask_pinned(call | {"params": params})
     found = answer.get("result")
     number = found.get("blockNumber") if isinstance(found, dict) else None
     if number is not None and int(number, 16) > visible:  # a receipt, or a transaction

@@ -15,7 +15,8 @@ import orjson
 from tests.adversity.fake_node import BINARY, CONTINUATION, PING, TEXT, frame
 from tests.adversity.faulty_node import Block, BlockFault, Wire, removed
 
-SYNC = "0x1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1"
+V2_SWAP = "0xd78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d130840159d822"
+"""topic0 of the one event that carries no state: a Sync before it does."""
 GIANT_LOG, GIANT_FRAME = 3 << 20, 70 << 20
 """Bytes: within what a node may send (MAX_MESSAGE of chain/rpc.py), and beyond."""
 
@@ -38,10 +39,15 @@ def _wire(*messages: bytes) -> Wire:
 # ---- lost, repeated, out of order ----
 
 
+def _of_state(block: Block, chance: random.Random) -> int:
+    """Index of a log of the block that carries state."""
+    return chance.choice([i for i, log in enumerate(block.logs) if V2_SWAP.encode() not in log])
+
+
 def lost_log(chance: random.Random) -> BlockFault:
     """One log of a block never comes."""
     block = yield from _with_logs()
-    lost = chance.randrange(len(block.logs))
+    lost = _of_state(block, chance)
     return _wire(*(log for i, log in enumerate(block.logs) if i != lost), block.head)
 
 
@@ -166,13 +172,13 @@ def future_log(chance: random.Random) -> BlockFault:
     """A log of a known pool from a block that is millions away."""
     block = yield from _with_logs()
     far = hex(block.number + chance.randrange(10**6, 2**52))
-    lie = _changed(chance.choice(block.logs), blockNumber=far, blockHash=_word(chance))
+    lie = _changed(block.logs[_of_state(block, chance)], blockNumber=far, blockHash=_word(chance))
     return _wire(*block.logs, block.head, lie)
 
 
 def _malformed(chance: random.Random, change: Callable[[str], str]) -> BlockFault:
     block = yield from _with_logs()
-    log = chance.randrange(len(block.logs))
+    log = _of_state(block, chance)
     data = orjson.loads(block.logs[log])["params"]["result"]["data"]
     lie = _changed(block.logs[log], data=change(data))
     return _wire(*block.logs[:log], lie, *block.logs[log + 1 :], block.head)

@@ -21,12 +21,13 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.adversity.behind import answer_behind
+from tests.adversity.behind import BLOCK_PARAMETER, NAMES, answer_behind
 from tests.adversity.fake_node import CLOSE, PING, PONG, TEXT, FakeNode, Peer, frame
 
 PATIENCE_S = 1.0
 """A block whose logs do not come whole within this is delivered as it is (anvil took it back)."""
 KEPT_BLOCKS = 64
+MAX_PARAMETERS = 8
 
 Call = dict[str, Any]
 Answers = list[dict[str, Any] | bytes]
@@ -122,6 +123,7 @@ class FaultyNode:
         self.sends: list[Send] = []
         self.asked: Counter[str] = Counter()
         self.connections = 0
+        self.stragglers = 0  # logs that came when their block was out already
 
     @property
     def url(self) -> str:
@@ -151,7 +153,7 @@ class FaultyNode:
         """Says goodbye on every connection, as a node does before maintenance."""
         for session in self.sessions:
             self.struck.append(f"close {code}")
-            session.peer.write(frame(code.to_bytes(2, "big") + reason.encode(), CLOSE))
+            session.write(frame(code.to_bytes(2, "big") + reason.encode(), CLOSE))
 
     def hush(self, name: str = "silent", deaf: bool = False) -> None:
         """The connections there are stay open and say nothing more, not even a pong; a deaf node
@@ -159,7 +161,7 @@ class FaultyNode:
         for session in self.sessions:
             self.struck.append(name)
             session.muted = True
-            if deaf:
+            if deaf and not session.peer.writer.is_closing():
                 session.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     def heal(self) -> None:
@@ -215,6 +217,7 @@ class Session:
         self._next_id = 1
         self._assemblies: dict[str, _Assembly] = {}
         self._order: deque[_Assembly] = deque()  # as their heads came
+        self._gone: deque[str] = deque(maxlen=KEPT_BLOCKS)  # hashes of what is whole
         self._held: deque[Block] = deque()  # whole, but this node is behind
         self._out: asyncio.Queue[bytes | float] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -238,11 +241,12 @@ class Session:
 
     def abort(self) -> None:
         """Ends the connection with a reset."""
-        self.peer.writer.transport.abort()
+        if not self.peer.writer.is_closing():
+            self.peer.writer.transport.abort()
 
     def write(self, wire: bytes) -> None:
-        """Bytes to the client, unless this node has fallen silent."""
-        if not self.muted:
+        """Bytes to the client, unless this node has fallen silent or the client is gone."""
+        if not self.muted and not self.peer.writer.is_closing():
             self.peer.write(wire)
 
     def _spawn(self, work: Any) -> None:
@@ -302,7 +306,7 @@ class Session:
                 on = functools.partial(self._through, call, rules[index + 1 :])
                 return await rule.apply(call, on)
         if not node.behind:
-            return [await self.ask(call)]
+            return [await self.ask_pinned(call)]
         visible = int(await self.result("eth_blockNumber"), 16) - node.behind
         return [await answer_behind(self, call, visible)]
 
@@ -317,7 +321,28 @@ class Session:
         if call["method"] == "eth_subscribe" and "result" in answer:
             kind, *what = call["params"]
             self._kinds[answer["result"]] = (kind, what[0] if what else {})
+            if kind == "logs" and self.node.behind:
+                await self._catch_up()
         return answer | {"id": call["id"]}
+
+    async def ask_pinned(self, call: Call) -> dict[str, Any]:
+        """Anvil's answer, and where it names a block, the answer at that block.
+
+        anvil 1.7.1 decides that the newest block is asked for, then waits for the block that it
+        is mining, and answers from that one's state: what a node must not do is asked again.
+        """
+        index = BLOCK_PARAMETER.get(call["method"], MAX_PARAMETERS)
+        block = call["params"][index] if len(call["params"]) > index else NAMES[0]
+        if not isinstance(block, str) or block in NAMES:
+            return await self.ask(call)
+        while True:
+            before = await self.result("eth_getBlockByNumber", "latest", False)
+            answer = await self.ask(call)
+            if int(block, 16) < int(before["number"], 16):
+                return answer  # kept as it was, whatever is being mined
+            after = await self.result("eth_getBlockByNumber", "latest", False)
+            if before["hash"] == after["hash"]:
+                return answer
 
     async def result(self, method: str, *params: Any) -> Any:
         """What anvil itself answers, None where it refuses."""
@@ -342,6 +367,10 @@ class Session:
         item = params["result"]
         is_head = "parentHash" in item
         known = item["hash"] if is_head else item["blockHash"]
+        if not is_head and known in self._gone:
+            self.node.stragglers += 1
+            self._out.put_nowait(frame(message))
+            return
         part = self._assemblies.get(known)
         if part is None:
             part = self._assemblies[known] = _Assembly(known, time.monotonic())
@@ -368,12 +397,35 @@ class Session:
             await asyncio.sleep(PATIENCE_S)
             self.advance()
 
+    async def _catch_up(self) -> None:
+        """Blocks that anvil announced before this client was there, and a node behind it has not:
+        to be announced when their time comes."""
+        tip = int(await self.result("eth_blockNumber"), 16)
+        missed = []
+        for number in range(tip - self.node.behind + 1, tip + 1):
+            head = await self.result("eth_getBlockByNumber", hex(number), False)
+            head.pop("transactions")
+            heads, logs = b"", []
+            for subscription, (kind, what) in self._kinds.items():
+                if kind == "newHeads":
+                    heads = notification(subscription, head)
+                else:
+                    query = {key: what[key] for key in ("address", "topics") if key in what}
+                    found = await self.result("eth_getLogs", query | {"blockHash": head["hash"]})
+                    logs += [notification(subscription, log) for log in found or ()]
+            missed.append(Block(number, head["hash"], head["parentHash"], heads, logs))
+        there = {block.hash for block in self._held} | set(self._gone)
+        self._held.extendleft(block for block in reversed(missed) if block.hash not in there)
+        self._gone.extend(block.hash for block in missed)
+        self.advance()
+
     def advance(self) -> None:
         """Delivers what is whole and not held back."""
         now = time.monotonic()
         while self._order and self._order[0].whole(now):
             part = self._order.popleft()
             del self._assemblies[part.hash]
+            self._gone.append(part.hash)
             self._held.append(part.block())
         tip = max((block.number for block in self._held), default=0)
         while self._held and self._held[0].number <= tip - self.node.behind:
@@ -414,6 +466,12 @@ class Session:
                 await asyncio.sleep(piece)
             else:
                 self.write(piece)
+
+
+def notification(subscription: str, item: dict[str, Any]) -> bytes:
+    """A head or a log as it is announced."""
+    params = {"subscription": subscription, "result": item}
+    return orjson.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
 
 
 def removed(log: bytes) -> bytes:

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.devnet
 
 __all__ = ["stage", "theatre"]  # fixtures
 
-CHOOSY = ("lost_log", "shuffled_logs", "shuffled_blocks", "reorg", "busy_reorg", "told_reorg")
+CHOOSY = (
+    "lost_log", "lost_logs", "lost_block", "shuffled_logs", "shuffled_blocks", "back_behind",
+    "busy_reorg", "told_reorg",
+)  # fmt: skip
 """Faults that strike in more than one way: which, chance says, so each gets several goes."""
 CASES = [
     pytest.param(fault, go, id=f"{fault.name}-{go}" if fault.name in CHOOSY else fault.name)
@@ -31,7 +34,7 @@ def test_the_engine_outlives(stage: Stage, fault: Fault, go: int) -> None:
     @on_loop
     async def play() -> None:
         timeouts = QUICK_TIMEOUTS if fault.timeout else {}
-        async with ordeal(stage, chance, **timeouts) as each:
+        async with ordeal(stage, chance, first_trade=False, **timeouts) as each:
             said = len(each.ear.records)
             await each.strikes(fault)
             await each.recovers()
