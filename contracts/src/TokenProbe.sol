@@ -61,7 +61,7 @@ contract TokenHand {
                 return(0, add(96, kept))
             }
 
-            // Its own call, just below: nobody else knows that word.
+            // Its own call, just below.
             if and(eq(caller(), address()), and(eq(calldatasize(), 32), eq(calldataload(0), probe)))
             {
                 sstore(CALLED, 1)

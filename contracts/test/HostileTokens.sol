@@ -90,6 +90,16 @@ contract AskingToken is HonestToken {
     }
 }
 
+/// @notice Takes 1 % where gas has a price and the call comes from somebody.
+contract TwoFacedToken is HonestToken {
+    function _move(address from, address to, uint256 amount) internal override {
+        super._move(from, to, amount);
+        bool watched = tx.gasprice < block.basefee || tx.gasprice == 0 || tx.origin == address(0)
+            || tx.origin.balance == 0;
+        if (!watched) super._move(to, address(this), amount / 100);
+    }
+}
+
 /// @notice Takes 1 % of `transferFrom` alone.
 contract PullFeeToken is HonestToken {
     function transferFrom(address from, address to, uint256 amount)

@@ -44,6 +44,9 @@ PROBES_AT_ONCE = 96
 NATIVE = bytes(20)
 """What Uniswap V4 and Balancer call the chain's own coin: no contract, and exact by nature."""
 
+ARB_SYS = bytes(19) + b"\x64"
+"""Precompile of every Arbitrum chain."""
+
 UNKNOWN = "unknown: "
 """How the reason of a verdict begins that says nothing about the token."""
 
@@ -78,6 +81,7 @@ class _Scene:
     block: int
     timestamp: int
     gas_price: int
+    on_arbitrum: bool
     receiver: bytes
     sender: bytes
     probe: bytes
@@ -91,6 +95,9 @@ class _Scene:
             "data": _hex(data),
             "gas": hex(CALL_GAS),
             "gasPrice": hex(self.gas_price),
+            # Nitro has even calls pay gas for being posted to L1: more than there is, for kilobytes
+            # on a dear day. Others would not know the word.
+            **({"skipL1Charging": True} if self.on_arbitrum else {}),
         }
         overrides = {
             self.sender: {"balance": hex(_PURSE)},
@@ -181,16 +188,18 @@ def _worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 async def _scene(rpc: Rpc, block: int, receiver: bytes | None) -> _Scene:
-    head = await rpc.request("eth_getBlockByNumber", [hex(block), False])
+    head, arb_sys = await rpc.batch(
+        [("eth_getBlockByNumber", [hex(block), False]), ("eth_getCode", [_hex(ARB_SYS), "latest"])]
+    )
     try:
         timestamp = int(head["timestamp"], 16)
         gas_price = 2 * int(head.get("baseFeePerGas", "0x0"), 16) or _DEFAULT_GAS_PRICE
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise NodeError(
-            f"{rpc.url}: expected block {block}, node answered {head!r:.80}; is it in step?"
-        ) from None
+        answer = str(head) if isinstance(head, RpcError) else f"node answered {head!r:.80}"
+        raise NodeError(f"{rpc.url}: expected block {block}, {answer}; is it in step?") from None
     fresh = [secrets.token_bytes(20) for _ in range(4)]
-    return _Scene(block, timestamp, gas_price, receiver or fresh[0], *fresh[1:])
+    on_arbitrum = isinstance(arb_sys, str) and arb_sys != "0x"
+    return _Scene(block, timestamp, gas_price, on_arbitrum, receiver or fresh[0], *fresh[1:])
 
 
 # ---- At rest: who holds how much, and does it stay ----

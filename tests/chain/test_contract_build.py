@@ -73,6 +73,14 @@ def test_contracts_keep_the_limits_of_the_chain() -> None:
         assert len(artifacts.load(name).bytecode) + 32 * 260 < EIP3860
 
 
+def test_only_what_an_override_places_has_its_runtime_code(built: dict[str, str]) -> None:
+    for name in built:
+        contract = artifacts.load(name.removesuffix(".json"))
+        assert bool(contract.runtime) == (contract.name in build.PLACED)
+        # No constructor, no immutables: the code that is placed is the code as compiled.
+        assert contract.bytecode.endswith(contract.runtime)
+
+
 def test_the_executor_delegates_nothing_and_keeps_no_storage(built: dict[str, str]) -> None:
     """Looks at opcodes, not at the source: DELEGATECALL, CALLCODE, SELFDESTRUCT, SSTORE."""
     code = bytes.fromhex(json.loads(built["Executor.json"])["bytecode"][2:])

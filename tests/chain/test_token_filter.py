@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
-from executor_stage import NOBODY, STRANGER, Stage, calldata, stage, theatre
+from eth_abi.abi import encode
+from executor_stage import DEPLOYER, NOBODY, STRANGER, Stage, calldata, stage, theatre
 from token_stage import EXECUTOR, SUPPLY, Case, key, pool_of, probe
 
 from mevfast.chain.rpc import Rpc
+from mevfast.devnet import npm
 from mevfast.dex.token_filter import TRANSFER_GAS, Verdict, probe_tokens
 from mevfast.errors import NodeError
 
@@ -96,6 +98,12 @@ def test_a_fee_for_whoever_answers_as_a_pair_is_seen(stage: Stage) -> None:
     assert case.reason() == f"{BACK.format(HALF)} delivered {HALF - HALF // 100}: takes a fee"
 
 
+def test_a_fee_that_hides_from_free_calls_is_seen(stage: Stage) -> None:
+    """Simulations often have no gas price, and come from address zero."""
+    reason = Case(stage, "TwoFacedToken").reason()
+    assert reason == f"{OUT.format(HALF)} delivered {HALF - HALF // 100}: takes a fee"
+
+
 def test_a_fee_on_transfer_from_alone_is_seen(stage: Stage) -> None:
     part = SUPPLY // 97
     words = f"a transferFrom of {part} by the pool delivered {part - part // 100}: takes a fee"
@@ -121,6 +129,25 @@ def test_growth_with_time_is_seen_from_the_balance_alone(stage: Stage) -> None:
     assert reason.startswith(start) and reason.endswith(end)
     later = int(reason.removeprefix(start).removesuffix(end))
     assert 0 < later - before < before // 36500 + 1  # 1 % a year, on less than the initial index
+
+
+def test_an_atoken_rounds_once_interest_has_been_paid(stage: Stage) -> None:
+    """Aave's own: shares worth one unit each until the first premium makes them worth more."""
+    usdc, aave, pair = stage.address("USDC"), stage.market.aave_pool, pool_of(stage)
+    reserve = stage.read(aave, "getReserveData(address)", ["uint256"] * 15, usdc)
+    a_token = f"0x{reserve[8]:040x}"
+    amount = stage.units("USDC", 100_000) + 1
+    stage.send(a_token, calldata("transfer(address,uint256)", pair, amount), DEPLOYER)
+    [before] = probe(stage, {a_token: [pair]}).values()
+    assert before.exact and before.gas > 60_000
+    provider = stage.read(aave, "ADDRESSES_PROVIDER()", ["address"])
+    code = npm.artifact("MockFlashLoanSimpleReceiver").linked({})
+    borrower = stage.create(code + encode(["address"], [provider]))
+    loan = (borrower, usdc, stage.units("USDC", 1_000_000), b"", 0)
+    stage.send(aave, calldata("flashLoanSimple(address,address,uint256,bytes,uint16)", *loan))
+    assert stage.balance(a_token, pair) > amount
+    [after] = probe(stage, {a_token: [pair]}).values()
+    assert not after.exact and "rounds, as shares that rebase do" in after.reason
 
 
 # ---- Refusals ----

@@ -63,7 +63,9 @@ def test_a_node_that_refuses_state_overrides_gives_one_warning_and_no_token(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     cases = [Case(stage, "HonestToken") for _ in range(3)]
-    node = node_that(answers=lambda method, params, answer: refused(method))
+    node = node_that(
+        answers=lambda method, params, answer: refused(method) if method == "eth_call" else answer
+    )
     # More balances than one call reads.
     pools = [pool.address for pool in stage.market.pools]
     assert 3 * len(pools) > token_filter.READS_PER_CALL
@@ -88,6 +90,8 @@ def test_a_node_that_ignores_state_overrides_is_noticed(
     stage: Stage, caplog: pytest.LogCaptureFixture, charges: bool, words: str
 ) -> None:
     def asks(method: str, params: Sequence[Any]) -> Sequence[Any]:
+        if method != "eth_call":
+            return params
         request = {**params[0]}
         if not charges:
             del request["gasPrice"]
@@ -122,7 +126,7 @@ def test_without_block_overrides_rounding_still_tells(
     stage: Stage, caplog: pytest.LogCaptureFixture, ignored: bool
 ) -> None:
     def asks(method: str, params: Sequence[Any]) -> Sequence[Any]:
-        return params[:3]
+        return params[:3] if method == "eth_call" else params
 
     def answers(method: str, params: Sequence[Any], answer: Any) -> Any:
         return refused(method) if len(params) > 3 else answer
@@ -135,6 +139,26 @@ def test_without_block_overrides_rounding_still_tells(
     assert "rounds, as shares that rebase do" in of(verdicts, growing).reason
     [record] = caplog.records
     assert "block overrides failed" in record.message and "by their rounding" in record.message
+
+
+# ---- Nitro ----
+
+
+@pytest.mark.parametrize("on_arbitrum", [True, False])
+def test_nitro_alone_is_told_not_to_charge_for_l1(stage: Stage, on_arbitrum: bool) -> None:
+    """Its calls pay gas for their length; other nodes may refuse a word they do not know."""
+    if on_arbitrum:
+        stage.node.rpc("anvil_setCode", "0x" + "00" * 19 + "64", "0xfe")
+    words: list[bool | None] = []
+
+    def asks(method: str, params: Sequence[Any]) -> Sequence[Any]:
+        if method == "eth_call":
+            words.append(params[0].get("skipL1Charging"))
+        return params
+
+    case = Case(stage, "HonestToken")
+    assert of(probe(stage, {case.token: [case.pool]}, node_that(asks=asks)), case).exact
+    assert words == [True if on_arbitrum else None] * 3
 
 
 # ---- Single calls ----
