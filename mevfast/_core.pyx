@@ -30,7 +30,7 @@ from mevfast._slots cimport (
     APPLY_WAITING,
     SLOT_STALE,
     TABLE_NO_SLOT,
-    table_find,
+    event_slot,
 )
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast._wire cimport wire_parse
@@ -274,7 +274,7 @@ cdef class Core:
             return 0
         if self.n_pending:
             self.own_log(e)
-        slot = table_find(&self.table.t, e.address)
+        slot = event_slot(&self.table.t, e)
         if slot != TABLE_NO_SLOT:
             self.audit.before(e, slot)
         result = table_apply(&self.table.t, e, &slot)

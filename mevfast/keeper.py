@@ -8,7 +8,7 @@ forward by the node's own logs. Sends nothing; the engine says when to do which.
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,7 +18,8 @@ from mevfast._core import Core
 from mevfast._graph import TRADED
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Config
-from mevfast.dex import market
+from mevfast.dex import entries, market
+from mevfast.dex.token_filter import Verdict, probe_tokens
 from mevfast.errors import NodeError, RpcError
 from mevfast.model import PoolRecord
 
@@ -30,6 +31,8 @@ RETRY_BLOCKS = (4, 16, 64, 256, 1024)
 """Blocks until a pool that did not answer as one is asked again; the last one repeats."""
 RANKED_BLOCKS = 50
 """Blocks whose logs say which pools are busy, when there are many to read."""
+MOST_HOLDERS = 8
+"""Pools remembered for each token, to try the token's transfers with."""
 SAY_EVERY_S = 1.0
 SINGLETONS = (
     "uniswap_v4", "balancer_weighted", "balancer_composable_stable", "solidly",
@@ -60,6 +63,10 @@ class Keeper:
         """Keeps the table of `core` by the rules of `config`; talks to nobody yet."""
         self.core, self.config = core, config
         core.doubts_logs = True
+        cache = config.market.cache
+        self._ledger = (
+            market.Ledger(f"{cache}.ledger", config.node.chain_id) if cache is not None else None
+        )
         self.table, self.search = core.table, core.search
         self.records: dict[int, PoolRecord] = {}
         self.refused: Counter[str] = Counter()
@@ -73,16 +80,25 @@ class Keeper:
         self._retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
         self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
         self._busy: Counter[bytes] = Counter()
-        self._venues = {
-            each.name: bytes.fromhex(each.address[2:]) for each in config.market.factories
-        }
+        self._venues: dict[str, bytes] = {}
+        self._multicall: str | None = None
+        self._holders: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        self._tokens: dict[bytes, Verdict] = {}
 
     # ---- finding pools ----
 
     async def discover(self, rpc: Rpc) -> None:
         """Every pool that the venues have announced up to the newest head, into the table."""
         block = self.core.head_number
-        found = await market.discover(rpc, self.config.market, block, on_progress=self._searching)
+        found = await market.discover(
+            rpc,
+            self.config.market,
+            block,
+            on_progress=self._searching,
+            ledger=self._ledger,
+            multicall=self._multicall,
+            refused=self.refused,
+        )
         self.admit(found)
         if len(self.records) > READ_AT_ONCE:
             await self._rank(rpc, block)
@@ -95,7 +111,14 @@ class Keeper:
             return
         messages, created[:] = created[:], []
         logs = [orjson.loads(message)["params"]["result"] for message in messages]
-        found = await market.created(rpc, self.config.market, logs, self.core.head_number)
+        found = await market.created(
+            rpc,
+            self.config.market,
+            logs,
+            self.core.head_number,
+            multicall=self._multicall,
+            refused=self.refused,
+        )
         for pool in self.admit(found):
             logger.info(
                 "new pool 0x%s: %s of %s, announced in block %d",
@@ -114,6 +137,7 @@ class Keeper:
                 self._evict()
             slot = self.table.add(pool.id, pool.kind, pool.tokens, self._singleton(pool))
             self.records[slot] = pool
+            self._note_holder(pool)
             new.append(pool)
         return new
 
@@ -138,6 +162,15 @@ class Keeper:
                 "table.capacity", self.config.table.capacity,
             )  # fmt: skip
         self.remove(slot, "table full")
+
+    def _note_holder(self, pool: PoolRecord) -> None:
+        """Where a pool's tokens lie: in its own contract, or in the singleton it lives in."""
+        singleton = pool.facts.get("singleton")
+        holder = bytes.fromhex(singleton[2:]) if singleton else pool.address
+        for token in pool.tokens:
+            holders = self._holders[token]
+            if holder not in holders and len(holders) < MOST_HOLDERS:
+                holders.append(holder)
 
     async def _rank(self, rpc: Rpc, block: int) -> None:
         """Counts the newest logs by contract: busy pools are read first."""
@@ -170,11 +203,13 @@ class Keeper:
             self._reading(len(slots) - min(len(slots), READ_AT_ONCE))
 
     async def _read(self, rpc: Rpc, slots: Sequence[int]) -> None:
+        slots = await self._with_exact_tokens(rpc, slots)
         block, losses = self.core.head_number, self.core.losses
         by_id = {self.records[slot].id: slot for slot in slots}
         self.table.set_loading(slots, True)
         try:
-            loaded = await market.load(rpc, [self.records[slot] for slot in slots], block)
+            pools = [self.records[slot] for slot in slots]
+            loaded = await market.load(rpc, pools, block, multicall=self._multicall)
             if not self.core.live or self.core.losses != losses:
                 return  # what was read may be of a block that is no more: later, again
             for load in loaded.loads:
@@ -184,6 +219,40 @@ class Keeper:
         finally:
             self.table.set_loading(slots, False)
         self.core.end_reading()
+
+    async def _with_exact_tokens(self, rpc: Rpc, slots: Sequence[int]) -> list[int]:
+        """Those slots whose tokens all move exactly; the others' pools leave the table, or wait
+        where it is not known."""
+        if not self.config.market.check_tokens:
+            return list(slots)
+        block = self.core.head_number
+        unknown = {
+            token: self._holders[token]
+            for slot in slots
+            for token in self.records[slot].tokens
+            if token not in self._tokens
+        }
+        verdicts = dict(self._tokens)
+        if unknown:
+            tried = await probe_tokens(rpc, unknown, block)
+            verdicts |= tried
+            for token, verdict in tried.items():
+                if verdict.known:
+                    self._tokens[token] = verdict
+                    if not verdict.exact:
+                        logger.warning(
+                            "token 0x%s is not traded: %s", token.hex(), verdict.reason
+                        )  # fmt: skip
+        exact = []
+        for slot in slots:
+            wrong = [token for token in self.records[slot].tokens if not verdicts[token].exact]
+            if not wrong:
+                exact.append(slot)
+            elif verdicts[wrong[0]].known:
+                self.remove(slot, "a token that does not move exactly")
+            else:
+                self._failed(slot, f"token 0x{wrong[0].hex()}: {verdicts[wrong[0]].reason}", block)
+        return exact
 
     def _put(self, slot: int, pool: PoolRecord, state: dict[str, Any], block: int) -> None:
         self.table.put(
@@ -216,15 +285,30 @@ class Keeper:
 
     async def begin(self, rpc: Rpc) -> bool:
         """Takes the node's newest block for the beginning: from here on events are followed, and
-        pools are read at it or later. False where it must be tried again."""
+        pools are read at it or later. False where it must be tried again.
+
+        Entries of the config that are not what they are said to be are refused first.
+        """
+        if not self._venues:
+            await self._refuse_wrong(rpc)
         self.core.begin_load()
         head = await self._block(rpc, "latest")
         self.core.feed_bytes(notification("head", head))
         number = int(head["number"], 16)
         self._know_parent(head)
         self.core.verified = number
-        self.core.watch(list(self._venues.values()))
         return self.core.end_load(number)
+
+    async def _refuse_wrong(self, rpc: Rpc) -> None:
+        self.config, reasons = await entries.refuse_wrong(rpc, self.config)
+        for (what, name), why in reasons.items():
+            logger.error("%s %s is refused: %s", what, name, why)
+        if ("multicall", "multicall") not in reasons:
+            self._multicall = self.config.multicall
+        self._venues = {
+            each.name: bytes.fromhex(each.address[2:]) for each in self.config.market.factories
+        }
+        self.core.watch(list(self._venues.values()))
 
     def _know_parent(self, head: dict[str, Any]) -> None:
         number = int(head["number"], 16)
