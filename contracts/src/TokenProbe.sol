@@ -10,7 +10,7 @@ import {Reader} from "PoolReader.sol";
  *
  * The token may be anything. What is called is capped in gas, what it returns is cut off, the one
  * entry that changes state cannot be entered by it, and each call of one token is an `eth_call`
- * of its own. Nothing here judges: it measures, and mevfast/dex/token_filter.py judges.
+ * of its own. Nothing here judges: it measures, and mevfast/dex/token_moves.py judges.
  */
 
 interface IBalance {
