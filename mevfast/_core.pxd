@@ -37,6 +37,8 @@ cdef struct pending_trade:
     double gas_price              # wei, that net was computed with
     u256 replay_out
     swap_plan plan
+    uint64_t state_block[4]       # by hop: the newest event of its pool when it was decided
+    uint32_t state_log_index[4]
 
 
 # DANGER: `WSFrame.payload_ptr` dies with the callback; nothing here keeps it.

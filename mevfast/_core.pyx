@@ -31,6 +31,7 @@ from mevfast._slots cimport (
     SLOT_STALE,
     TABLE_NO_SLOT,
     event_slot,
+    slot_body,
 )
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast._wire cimport wire_parse
@@ -144,10 +145,13 @@ cdef class Core:
     def flush(self):
         """All frames that had arrived are in: audits, decides, sends, then tidies up and reports."""
         # Some 0.2 us a swap, and what contradicts our quotes must not be traded on.
-        self.audit.doubts_logs = self.doubts_logs and self.live
-        self.audit.run()
-        if self.audit.suspect_block:
-            self.doubt_swap()
+        if self.live:
+            self.audit.doubts_logs = self.doubts_logs
+            self.audit.run()
+            if self.audit.suspect_block:
+                self.doubt_swap()
+        else:
+            self.audit.n_queued = 0  # what doubt began with is checked again when it is caught up
         if self.live and self.n_touched and self.fresh:
             self.act()
         self.batch_start = 0
@@ -366,6 +370,7 @@ cdef class Core:
         cdef Py_ssize_t length
         cdef int64_t ready
         cdef pending_trade *p
+        cdef slot_body *body
         cdef uint8_t tx_hash[32]
         cdef uint8_t *in_flight = self.search.in_flight
         cdef uint64_t *drops = self.search.drops
@@ -400,6 +405,8 @@ cdef class Core:
             p.plan = self.search.plans[i]
             for j in range(p.plan.n_hops):
                 in_flight[p.plan.hop[j].slot] += 1
+                body = &self.table.t.slots[p.plan.hop[j].slot].body
+                p.state_block[j], p.state_log_index[j] = body.block, body.log_index
             self.n_pending += 1
             self.n_sent += 1
             self.tx.nonce += 1
@@ -590,7 +597,8 @@ cdef class Core:
         log of it was seen), token, funding, amount_in, predicted (profit after the lender's fee,
         token units), explained (the same recomputed on the state before the transaction, None
         where unknown or refused), net (base token wei), gas_units and gas_price (wei, what net was
-        computed with), latency_ns, hops.
+        computed with), latency_ns, hops, each with `state`: block and log index of the newest event
+        of its pool when it was decided.
         """
         cdef uint32_t i
         out = [self._trade(&self.pending[i]) for i in range(MAX_PENDING) if self.pending[i].used]
@@ -612,7 +620,8 @@ cdef class Core:
                 "token_in": self.table.token_addresses[hop.token_in],
                 "token_out": self.table.token_addresses[hop.token_out],
                 "amount_in": u256_to_pyint(&hop.amount_in),
-                "amount_out": u256_to_pyint(&hop.amount_out)})
+                "amount_out": u256_to_pyint(&hop.amount_out),
+                "state": (p.state_block[i], p.state_log_index[i])})
         return {
             "tx": (<const char *>p.tx_hash)[:32], "nonce": p.nonce, "request_id": p.request_id,
             "block": p.block, "landed_block": p.landed_block if p.landed else None,

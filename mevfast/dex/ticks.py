@@ -59,7 +59,8 @@ def doubt(ticks: Ticks, tick: int, liquidity: int) -> str | None:
 
 
 def nets(ticks: Ticks, tick: int, liquidity: int, what: str) -> list[list[int]]:
-    """[[tick, liquidity_net], ...] as fields have them; DataError where they do not add up."""
+    """[[tick, liquidity_gross, liquidity_net], ...] as fields have them; DataError where they do not
+    add up. Without gross no event could say when a tick is initialised no more."""
     why = doubt(ticks, tick, liquidity)
     if why is not None:
         raise DataError(f"ticks of {what}: {why}; a fork of other rules?")
@@ -67,8 +68,8 @@ def nets(ticks: Ticks, tick: int, liquidity: int, what: str) -> list[list[int]]:
 
 
 def pairs(ticks: Ticks) -> list[list[int]]:
-    """[[tick, liquidity_net], ...]."""
-    return [[tick, net] for tick, _, net in ticks]
+    """[[tick, liquidity_gross, liquidity_net], ...]."""
+    return [list(entry) for entry in ticks]
 
 
 def priced(sqrt_price_x96: int, what: str) -> int:

@@ -28,12 +28,13 @@ KEPT_TRADES = 10_000
 class Settlement:
     """The books of one engine.
 
-    `doubt(why)` is called where a nonce was not used, so that whatever has a later one is stuck:
-    `nonce_gap` stays True until the owner has read the nonce again.
+    `doubt(why, block)` is called where the logs from a block on are in doubt, and without a block
+    where a nonce was not used, so that whatever has a later one is stuck: `nonce_gap` then stays
+    True until the owner has read the nonce again.
     """
 
     def __init__(
-        self, core: Core, config: Config, risk: RiskGate, doubt: Callable[[str], None]
+        self, core: Core, config: Config, risk: RiskGate, doubt: Callable[..., None]
     ) -> None:
         """Books of the transactions that `core` sends under `config`."""
         self._core, self._config, self._risk, self._doubt = core, config, risk, doubt
@@ -43,6 +44,7 @@ class Settlement:
         self.nonce_gap = False
         self._suspects: dict[frozenset[bytes], set[bytes]] = {}
         self._asking: set[int] = set()
+        self._doubted: set[int] = set()  # nonces whose block's logs are asked for once more
         self.tasks: set[asyncio.Task[None]] = set()
 
     def answered(self, request_id: int, result: Any, error: RpcError | None) -> None:
@@ -134,6 +136,11 @@ class Settlement:
             changes = balance_changes(receipt["logs"], self._config.executor_address)
             realised = changes.pop("0x" + trade["token"].hex(), 0)
             outcome = verdict(trade["predicted"], trade["explained"], realised)
+            if outcome == "unexplained" and trade["nonce"] not in self._doubted:
+                # It was explained on the logs as they came; were they all there, and in order?
+                self._doubted.add(trade["nonce"])
+                self._doubt(f"transaction 0x{trade['tx'].hex()} is not explained", block)
+                return
             record = self._record(trade, outcome)
             record.realised, record.left_over = realised, changes
             record.realised_wei = record.predicted_wei * realised // max(record.predicted, 1)
@@ -151,6 +158,14 @@ class Settlement:
         record.gas_used, record.gas_wei = gas_used, gas_wei
         self._core.resolve(trade["nonce"])
 
+    def _moved_since(self, hop: dict[str, Any]) -> bool:
+        """Whether a hop's pool has seen an event, or left the table, since the trade was decided."""
+        slot = self._core.table.slot(hop["pool"])
+        if slot is None:
+            return True
+        row = self._core.table.read(slot)
+        return (row["block"], row["log_index"]) != hop["state"]
+
     def _suspect(self, trade: dict[str, Any], block: int) -> None:
         """Quarantines the pools of a cycle whose second revert has no cause but themselves.
 
@@ -160,8 +175,8 @@ class Settlement:
         """
         pools = frozenset(hop["pool"] for hop in trade["hops"])
         slots = {pool: slot for pool in pools if (slot := self._core.table.slot(pool)) is not None}
-        changed = max(self._core.table.read(slot)["block"] for slot in slots.values())
-        if max(changed, block - self._config.execution.deadline_blocks) > trade["block"]:
+        late = block - self._config.execution.deadline_blocks > trade["block"]
+        if late or any(self._moved_since(hop) for hop in trade["hops"]):
             return
         suspects = self._suspects.pop(pools, None)
         if suspects is None:

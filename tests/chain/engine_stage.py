@@ -204,9 +204,7 @@ def submit_mint(stage: Stage, pool: Pool, usd: int, spacings: int = 10) -> str:
     """Hash of a deposit by the trader, not mined yet; in V3 so many spacings either side."""
     amounts = [stage.units(stage.market.token(each).symbol, usd) for each in pool_tokens(pool)]
     if pool.kind != "uniswap_v3":
-        signature = (
-            "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)"
-        )
+        signature = "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)"
         data = calldata(signature, *pool_tokens(pool), *amounts, 0, 0, TRADER, FOREVER)
         return submit(stage, stage.market.factory(pool.factory).router, data)
     types = ["uint160", "int24", "uint16", "uint16", "uint16", "uint8", "bool"]
@@ -273,7 +271,17 @@ def pool_states(engine: Engine) -> dict[bytes, dict[str, Any]]:
         row["address"]: {
             name: value
             for name, value in row.items()
-            if name not in ("id", "address", "kind", "tokens", "block", "log_index", "loaded_block")
+            if name
+            not in (
+                "id",
+                "address",
+                "kind",
+                "tokens",
+                "block",
+                "log_index",
+                "loaded_block",
+                "drifts",
+            )
         }
         for row in rows
     }
