@@ -36,7 +36,14 @@ def compiled(
 @cache
 def props() -> dict[str, bytes]:
     """Creation code of the tokens and payers in contracts/test."""
-    names = ("Payer.sol", "StandIn.sol", "Tokens.sol", "V4Payer.sol")
+    names = (
+        "Announcer.sol",
+        "Multicall3.sol",
+        "Payer.sol",
+        "StandIn.sol",
+        "Tokens.sol",
+        "V4Payer.sol",
+    )
     sources = {name: (_SOURCES / name).read_text() for name in names}
     return compiled(sources, SETTINGS, frozenset({"error", "warning", "info"}))
 
