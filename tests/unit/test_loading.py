@@ -13,6 +13,7 @@ from mevfast._pool import Pool, Quote
 from mevfast.chain.multicall import At, Failed
 from mevfast.dex import algebra, kinds, lockstep, market
 from mevfast.dex.reads import PairQuery, Question, TickQuery, calldata, drive, packs, selector
+from mevfast.dex.ticks import without_gross
 from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.execution import artifacts
 from mevfast.model import Loaded, PoolRecord
@@ -153,7 +154,7 @@ NETS = {-600: 5, 0: 7, 60: -7, 120_000: -5}
 @pytest.mark.parametrize("words", [1, 7, 10**6])
 def test_ticks_of_several_calls_become_one_list(words: int) -> None:
     [found] = load(Ticks(NETS, 12, words), [V3]).loads
-    assert found.state["ticks"] == [[tick, net] for tick, net in NETS.items()]
+    assert found.state["ticks"] == [[tick, 1, net] for tick, net in NETS.items()]
     assert found.state["liquidity"] == 12
 
 
@@ -265,9 +266,10 @@ def test_the_ticks_themselves_tell_what_a_bit_of_the_bitmap_stands_for(
     nets: dict[int, int], bitmap: int, spacing: int, fees: list[int]
 ) -> None:
     fields = drive(algebra.read_v1(TEXTS[0]), algebra_pool(nets, 0, bitmap, spacing, fees))
-    assert fields["ticks"] == [[tick, net] for tick, net in nets.items()]
+    assert fields["ticks"] == [[tick, 1, net] for tick, net in nets.items()]
     assert fields.get("bitmap_spacing", spacing) == bitmap
     assert fields["fee_pips"] == (fees[0] if len(fees) == 1 else fees)
+    fields = without_gross(fields)
     assert Pool("algebra_v1", fields).fields()["ticks"] == fields["ticks"]
 
 
