@@ -35,6 +35,10 @@ BITMAP_SPACINGS = (60, 1)
 where the spacing is a setting. No getter tells; the ticks themselves do."""
 
 
+_BEFORE_SWAP = 1
+"""Of pluginConfig (Plugins.BEFORE_SWAP_FLAG)."""
+
+
 def created(log: Log, kind: str) -> PoolRecord:
     """The pool that a Pool or CustomPool log announces."""
     return pair_of(log, kind, pool=log.word(0), first_token=1 + CREATED.index(log.topic0))
@@ -95,13 +99,18 @@ def read_v1(pool: str) -> Read:
 
 def read_integral(pool: str) -> Read:
     """The state of an Integral pool, with the fee that is stored when no plugin overrides it; or of
-    one of the generation before, with limit orders, which keeps a tick before its fee."""
+    one of the generation before, with limit orders, which keeps a tick before its fee.
+
+    `drifts` where a swap may have another fee: that generation's is computed like V1's, and a
+    plugin that is asked before each swap may name one.
+    """
     words, active, spacing = yield from _head(pool)
     if len(words) not in (6, 7):
         raise DataError(f"globalState of {pool}: expected 6 or 7 words, was {len(words)}")
     ticks = yield from read_ticks(_ticks_of(pool, 1))  # single ticks, whatever the spacing
     return {
         "fee_pips": words[2] if len(words) == 6 else words[3],
+        "drifts": len(words) != 6 or bool(words[3] & _BEFORE_SWAP),
         "tick_spacing": spacing,
         "sqrt_price_x96": words[0],
         "tick": words[1],

@@ -208,6 +208,6 @@ async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dic
     block = int(stage.node.rpc("eth_blockNumber"), 16)
     async with await Rpc.connect(stage.node.ws_url) as rpc:
         pools = await market.discover(rpc, config.market, block)
-        loads = await market.load(rpc, pools, block)
+        loads = (await market.load(rpc, pools, block)).loads
     good = {"stale": False, "quarantined": False}
     return {load.pool.address: load.state | good for load in loads}
