@@ -139,7 +139,7 @@ async def record(blocks: int, seed: int) -> dict[str, Any]:
                 ),
             )  # fmt: skip
             pools = await dex.discover(rpc, config, block)
-            market = market_file(net, await dex.load(rpc, pools, block), block)
+            market = market_file(net, (await dex.load(rpc, pools, block)).loads, block)
             base = [bytes.fromhex(net.market.tokens[i].address[2:]) for i in market["base_tokens"]]
             terms = await read_terms(
                 rpc, base, "0x" + "00" * 20, net.market.balancer_vault, net.market.aave_pool

@@ -246,7 +246,10 @@ class Engine:
         block = self.core.head_number
         await self._discover(rpc, block)
         self.progress_at = time.monotonic()
-        loads = await market.load(rpc, self.pools, block, self._loaded)
+        loaded = await market.load(rpc, self.pools, block, self._loaded)
+        for pool_id, why in loaded.failed.items():
+            logger.info("pool 0x%s is not traded: %s", pool_id.hex(), why)
+        loads = loaded.loads
         if not loads:
             raise NodeError(
                 "market.factory: expected pools, the factories' logs name none that has a price; "

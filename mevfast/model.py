@@ -10,7 +10,8 @@ class PoolRecord:
     """A pool as its venue announced it; what never changes.
 
     `facts` holds what a loader needs to read the pool and no event changes: `fee_pips`,
-    `tick_spacing`, `hooks`, `stable`, ..., by kind (see `mevfast.dex`).
+    `tick_spacing`, `hooks`, `singleton`, ..., by kind (see `mevfast.dex`): integers, texts, true or
+    false, and lists of them; addresses as 0x and 40 hex digits.
     """
 
     id: bytes  # its address, 20 bytes; 32 where it lives in a singleton (Uniswap V4, Balancer)
@@ -26,6 +27,11 @@ class PoolRecord:
         return self.id[:20]
 
     @property
+    def emitter(self) -> bytes:
+        """The singleton whose logs carry this pool's events under its id; empty elsewhere."""
+        return bytes.fromhex(self.facts.get("singleton", "")[2:])
+
+    @property
     def name(self) -> str:
         """The id as messages show it."""
         return "0x" + self.id.hex()
@@ -37,6 +43,14 @@ class PoolLoad:
 
     pool: PoolRecord
     state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What reading pools gave: states, and by id why a pool has none that can be traded on."""
+
+    loads: list[PoolLoad]
+    failed: dict[bytes, str]
 
 
 @dataclass(slots=True)

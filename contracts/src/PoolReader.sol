@@ -118,94 +118,93 @@ contract PairReader is Reader {
     }
 }
 
-interface IV3Pool {
-    function token0() external view returns (address);
-    function token1() external view returns (address);
-    function fee() external view returns (uint24);
-    function tickSpacing() external view returns (int24);
-    function liquidity() external view returns (uint128);
-    function slot0() external view returns (uint160, int24, uint16, uint16, uint16, uint8, bool);
-    function tickBitmap(int16 word) external view returns (uint256);
-    function ticks(int24 tick) external view returns (uint128 gross, int128 net);
-}
-
-/// @notice State and initialised ticks of one Uniswap V3 style pool.
+/// @notice Initialised ticks of pools of concentrated liquidity, of every form that keeps a bitmap.
 contract TickReader is Reader {
-    struct State {
-        uint256 blockNumber;
-        bool ok; // whether the address answered as a pool that has a price; else all below is zero
-        address token0;
-        address token1;
-        uint160 sqrtPriceX96;
-        int24 tick;
-        uint128 liquidity;
-        uint24 fee; // pips
-        int24 tickSpacing;
-        int24 next; // the bitmap word to go on with; wordTo + 1 when all are read
+    /// @notice Where a pool keeps its ticks, and which words of its bitmap to read.
+    struct Query {
+        address target; // the pool, or the singleton that it lives in
+        bytes4 wordGetter; // of a bitmap word by its int16 position
+        bytes4 tickGetter; // of a tick by its int24 number; answers liquidityGross, liquidityNet
+        uint256 state; // singleton: slot of the pool's state, and both getters take a slot; else 0
+        int24 spacing; // ticks that one bit stands for
+        int16 wordFrom;
+        int16 wordTo;
     }
 
-    /// @dev Words a full bitmap word adds to the answer: itself, its position, 256 ticks.
+    /// @dev Offsets of StateLibrary of Uniswap V4.
+    uint256 private constant TICKS_OFFSET = 4;
+    uint256 private constant BITMAP_OFFSET = 5;
+
+    /// @dev Words a full bitmap word adds to the answer: its position, itself, 256 ticks.
     uint256 private constant WORST = 258;
 
-    /// @dev EIP-170 in words, less the head of the answer (state, two offsets, two lengths).
-    uint256 private constant MOST = 768 - 14;
+    /// @dev EIP-170 in words.
+    uint256 private constant MOST = 768;
 
     /// @dev Gas that must be left before a bitmap word is read, were it full: about 12,000 for each
     /// of 256 ticks, 200 a byte for the answer, and its encoding.
     uint256 private constant RESERVE_GAS = 8_800_000;
 
-    /// @dev Answers (State, uint256[] words, uint256[] ticks). `words` holds pairs: a position of
-    /// tickBitmap (int16, as a two's complement word) and its bits, where not 0. `ticks` has a word
-    /// for each set bit, in ascending order: liquidityGross << 128 | uint128(liquidityNet).
-    constructor(address pool, int16 wordFrom, int16 wordTo) {
-        State memory state = _state(pool);
-        uint256[] memory words = new uint256[](MOST);
-        uint256[] memory ticks = new uint256[](MOST);
-        uint256 nWords;
-        uint256 nTicks;
-        int256 position = wordFrom;
-        if (state.ok) {
-            for (; position <= wordTo; ++position) {
-                if (nWords + nTicks + WORST > MOST || gasleft() < RESERVE_GAS) break;
-                (uint256 bits,) = _readAt(pool, IV3Pool.tickBitmap.selector, position);
-                if (bits == 0) continue;
-                (words[nWords], words[nWords + 1]) = (uint256(position), bits);
-                nWords += 2;
-                for (uint256 bit; bit < 256; ++bit) {
-                    if (bits >> bit & 1 == 0) continue;
-                    int256 tick = (position * 256 + int256(bit)) * state.tickSpacing;
-                    (uint256 gross, uint256 net) = _readAt(pool, IV3Pool.ticks.selector, tick);
-                    ticks[nTicks++] = gross << 128 | uint128(net);
-                }
-            }
+    /// @dev Answers words: the block number, then for each query the word to go on with (wordTo + 1
+    /// where all are read), how many words follow, and these: position of a bitmap word that is not
+    /// 0 (int16 as a two's complement word), its bits, and for each set bit in ascending order
+    /// liquidityGross << 128 | uint128(liquidityNet).
+    constructor(Query[] memory queries) {
+        uint256[] memory found = new uint256[](MOST);
+        found[0] = block.number;
+        uint256 n = 1;
+        for (uint256 i; i < queries.length; ++i) {
+            uint256 head = n;
+            n += 2;
+            // The queries to come have heads, too.
+            uint256 most = MOST - 2 * (queries.length - 1 - i);
+            (found[head], n) = _ticks(queries[i], found, n, most);
+            found[head + 1] = n - head - 2;
         }
-        state.next = int24(position);
         assembly ("memory-safe") {
-            mstore(words, nWords)
-            mstore(ticks, nTicks)
+            return(add(found, 32), mul(n, 32))
         }
-        _answer(abi.encode(state, words, ticks));
     }
 
-    function _state(address pool) private view returns (State memory state) {
-        (bool okFee, uint256 fee) = _word(pool, IV3Pool.fee.selector, 24);
-        (bool okSpacing, uint256 spacing) = _word(pool, IV3Pool.tickSpacing.selector, 23);
-        (bool okLiquidity, uint256 liquidity) = _word(pool, IV3Pool.liquidity.selector, 128);
-        (bool ok0, uint256 token0) = _word(pool, IV3Pool.token0.selector, 160);
-        (bool ok1, uint256 token1) = _word(pool, IV3Pool.token1.selector, 160);
-        (uint256 size, uint256 price, uint256 tick,) =
-            _read(pool, IV3Pool.slot0.selector);
-        state.blockNumber = block.number;
-        if (!okFee || !okSpacing || !okLiquidity || !ok0 || !ok1 || size < 64) return state;
-        if (price == 0 || price >> 160 != 0) return state;
-        state.ok = true;
-        state.token0 = address(uint160(token0));
-        state.token1 = address(uint160(token1));
-        state.sqrtPriceX96 = uint160(price);
-        state.tick = int24(int256(tick));
-        state.liquidity = uint128(liquidity);
-        state.fee = uint24(fee);
-        state.tickSpacing = int24(int256(spacing));
+    function _ticks(Query memory query, uint256[] memory found, uint256 n, uint256 most)
+        private
+        view
+        returns (uint256 next, uint256)
+    {
+        int256 position = query.wordFrom;
+        for (; position <= query.wordTo; ++position) {
+            if (n + WORST > most || gasleft() < RESERVE_GAS) break;
+            uint256 bits = _bits(query, position);
+            if (bits == 0) continue;
+            (found[n], found[n + 1]) = (uint256(position), bits);
+            n += 2;
+            for (uint256 bit; bit < 256; ++bit) {
+                if (bits >> bit & 1 == 0) continue;
+                found[n++] = _tick(query, (position * 256 + int256(bit)) * query.spacing);
+            }
+        }
+        return (uint256(position), n);
+    }
+
+    function _bits(Query memory query, int256 position) private view returns (uint256 bits) {
+        int256 key = query.state == 0 ? position : _slot(position, query.state + BITMAP_OFFSET);
+        (bits,) = _readAt(query.target, query.wordGetter, key);
+    }
+
+    function _tick(Query memory query, int256 tick) private view returns (uint256) {
+        int256 key = query.state == 0 ? tick : _slot(tick, query.state + TICKS_OFFSET);
+        (uint256 gross, uint256 net) = _readAt(query.target, query.tickGetter, key);
+        // In storage the gross liquidity is the lower half of one word.
+        return query.state == 0 ? gross << 128 | uint128(net) : gross << 128 | gross >> 128;
+    }
+
+    /// @dev Where a mapping at `slot` keeps `key`.
+    function _slot(int256 key, uint256 slot) private pure returns (int256 at) {
+        assembly ("memory-safe") {
+            mstore(0, key)
+            mstore(32, slot)
+            at := keccak256(0, 64)
+        }
     }
 }
 

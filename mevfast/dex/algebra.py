@@ -5,8 +5,13 @@ timestamp, before it charges it, and an Integral plugin may set one: such a pool
 again in each block that is to be traded in.
 """
 
-from mevfast.dex.reads import Read, calldata, decoded, value
-from mevfast.dex.ticks import read_ticks, words
+from collections.abc import Generator
+
+from mevfast.dex.announced import Log, pair_of
+from mevfast.dex.reads import Answer, Question, Read, TickQuery, calldata, decoded, topic, value
+from mevfast.dex.ticks import doubt, nets, pairs, priced, query, read_ticks
+from mevfast.errors import DataError
+from mevfast.model import PoolRecord
 
 KINDS = ("algebra_v1", "algebra_integral")
 
@@ -20,79 +25,86 @@ EVENTS = (
     "0x8a89de70856bccec096661388f305b9a75f5f65cb0d8a0e1e803c39dabedb57f",  # Fee(uint16,uint16)
 )
 
-V1_BITMAP_SPACING = 60
-"""Ticks that one bit of the V1 bitmap stands for (Constants.TICK_SPACING); 1 in branches of 1.9."""
+CREATED = (
+    topic("Pool(address,address,address)"),  # both tokens are indexed
+    topic("CustomPool(address,address,address,address)"),  # Integral's; the deployer comes first
+)
+
+BITMAP_SPACINGS = (60, 1)
+"""Ticks that one bit of the V1 bitmap stands for: Constants.TICK_SPACING, but 1 in branches of 1.9,
+where the spacing is a setting. No getter tells; the ticks themselves do."""
 
 
-def _net(answer: bytes) -> int:
-    """liquidityDelta of `ticks`: after liquidityTotal, which is a uint256 in Integral."""
-    _, delta = decoded(["uint256", "int128"], answer, "ticks")
-    return int(delta)
+def created(log: Log, kind: str) -> PoolRecord:
+    """The pool that a Pool or CustomPool log announces."""
+    return pair_of(log, kind, pool=log.word(0), first_token=1 + CREATED.index(log.topic0))
 
 
-def read_v1(pool: str, directional: bool = False, bitmap_spacing: int = V1_BITMAP_SPACING) -> Read:
-    """The state of a V1 pool; `directional` for 1.9, whose globalState has a fee per direction.
-
-    No getter tells `bitmap_spacing`, which decides where a swap rounds: the pool's source does.
-    """
+def _head(pool: str) -> Generator[list[Question], list[Answer], tuple[list[int], int, int]]:
+    """The words of globalState, liquidity, and spacing."""
     state, liquidity, spacing = yield [
         (pool, calldata("globalState()")),
         (pool, calldata("liquidity()")),
         (pool, calldata("tickSpacing()")),
     ]
-    types = ["uint160", "int24", "uint16"] + (["uint16"] if directional else [])
-    sqrt_price_x96, tick, *fees = decoded(types, state, f"globalState of {pool}")
-    tick_spacing = value("int24", spacing, f"tickSpacing of {pool}")
-    ticks = yield from read_ticks(
-        words(bitmap_spacing),
-        bitmap_spacing,
-        lambda position: (pool, calldata("tickTable(int16)", position)),
-        lambda tick: (pool, calldata("ticks(int24)", tick)),
-        _net,
-    )
+    what = f"globalState of {pool}"
+    size = len(state) // 32
+    words = decoded(["uint160", "int24"] + ["int256"] * max(0, size - 2), state, what)
+    priced(words[0], pool)
+    active = value("uint128", liquidity, f"liquidity of {pool}")
+    return list(words), active, value("int24", spacing, f"tickSpacing of {pool}")
+
+
+def _ticks_of(pool: str, spacing: int) -> TickQuery:
+    """`ticks` answers liquidityTotal, which is a uint256 in Integral, and liquidityDelta."""
+    return query(pool, spacing, "tickTable(int16)", "ticks(int24)")
+
+
+def read_v1(pool: str) -> Read:
+    """The state of a V1 pool, or of a 1.9 one, whose globalState has a fee per direction."""
+    words, active, spacing = yield from _head(pool)
+    if len(words) not in (7, 8):
+        raise DataError(f"globalState of {pool}: expected 7 or 8 words, was {len(words)}")
+    directional = len(words) == 8
+    price, tick = words[:2]
+    candidates = BITMAP_SPACINGS if spacing == BITMAP_SPACINGS[0] else BITMAP_SPACINGS[::-1]
+    found: list[list[int]] = []
+    why = None
+    for bitmap_spacing in candidates:
+        ticks = yield from read_ticks(_ticks_of(pool, bitmap_spacing))
+        why = doubt(ticks, tick, active)
+        if why is None and (ticks or bitmap_spacing == candidates[-1]):
+            found = pairs(ticks)
+            break
+    if why is not None:
+        raise DataError(f"ticks of {pool}: {why}; a fork of other rules?")
+    if not found:
+        bitmap_spacing = candidates[0]  # without liquidity it makes no difference
     fields = {
-        "fee_pips": fees if directional else fees[0],
-        "tick_spacing": tick_spacing,
-        "sqrt_price_x96": sqrt_price_x96,
+        "fee_pips": words[2:4] if directional else words[2],
+        "tick_spacing": spacing,
+        "sqrt_price_x96": price,
         "tick": tick,
-        "liquidity": value("uint128", liquidity, f"liquidity of {pool}"),
-        "ticks": ticks,
+        "liquidity": active,
+        "ticks": found,
     }
-    if bitmap_spacing != tick_spacing:
+    if bitmap_spacing != spacing:
         fields["bitmap_spacing"] = bitmap_spacing
     return fields
 
 
 def read_integral(pool: str) -> Read:
-    """The state of an Integral pool, with the fee that is stored when no plugin overrides it."""
-    return _read_list(pool, ["uint160", "int24", "uint16"])
-
-
-def read_limit_orders(pool: str) -> Read:
-    """The state of a pool of the generation before, which keeps the last tick before its fee."""
-    return _read_list(pool, ["uint160", "int24", "int24", "uint16"])
-
-
-def _read_list(pool: str, types: list[str]) -> Read:
-    """`types` begin globalState: price and tick first, the fee last."""
-    state, liquidity, spacing = yield [
-        (pool, calldata("globalState()")),
-        (pool, calldata("liquidity()")),
-        (pool, calldata("tickSpacing()")),
-    ]
-    sqrt_price_x96, tick, *_, fee = decoded(types, state, f"globalState of {pool}")
-    ticks = yield from read_ticks(
-        words(1),  # these bitmaps count single ticks, whatever the spacing
-        1,
-        lambda position: (pool, calldata("tickTable(int16)", position)),
-        lambda tick: (pool, calldata("ticks(int24)", tick)),
-        _net,
-    )
+    """The state of an Integral pool, with the fee that is stored when no plugin overrides it; or of
+    one of the generation before, with limit orders, which keeps a tick before its fee."""
+    words, active, spacing = yield from _head(pool)
+    if len(words) not in (6, 7):
+        raise DataError(f"globalState of {pool}: expected 6 or 7 words, was {len(words)}")
+    ticks = yield from read_ticks(_ticks_of(pool, 1))  # single ticks, whatever the spacing
     return {
-        "fee_pips": fee,
-        "tick_spacing": value("int24", spacing, f"tickSpacing of {pool}"),
-        "sqrt_price_x96": sqrt_price_x96,
-        "tick": tick,
-        "liquidity": value("uint128", liquidity, f"liquidity of {pool}"),
-        "ticks": ticks,
+        "fee_pips": words[2] if len(words) == 6 else words[3],
+        "tick_spacing": spacing,
+        "sqrt_price_x96": words[0],
+        "tick": words[1],
+        "liquidity": active,
+        "ticks": nets(ticks, words[1], active, pool),
     }

@@ -6,9 +6,15 @@ a rate that has expired is renewed in the next swap, before it is quoted, and `a
 while it is ramped; such a pool must be read again in each block that is to be traded in.
 """
 
+from collections.abc import Generator
+from dataclasses import replace
+
 from eth_utils.conversions import to_hex
 
-from mevfast.dex.reads import Read, calldata, decoded, value
+from mevfast.dex.announced import Log
+from mevfast.dex.reads import Answer, Question, Read, answered, calldata, decoded, value
+from mevfast.errors import DataError
+from mevfast.model import PoolRecord
 
 KINDS = ("balancer_weighted", "balancer_composable_stable")
 
@@ -40,6 +46,58 @@ REGISTERED = (  # by the Vault
 )
 
 
+CREATED = REGISTERED[:1]
+
+_TELLING = (
+    "getNormalizedWeights",
+    "getAmplificationParameter",
+    "getBptIndex",
+    "getScalingFactors",
+    "inRecoveryMode",  # pools of June 2022 and later
+    "getGradualWeightUpdateParams",  # pools whose weights move with time
+)
+"""Getters that tell forms of pools from each other."""
+
+
+def created(log: Log, kind: str) -> PoolRecord:
+    """The pool that a PoolRegistered log announces; `probe` finds out its kind and tokens."""
+    facts = {"singleton": "0x" + log.address.hex()}
+    return PoolRecord(log.topic(1), "", (), "", log.block, facts)
+
+
+def probe(pool: PoolRecord) -> Generator[list[Question], list[Answer], PoolRecord]:
+    """What a pool is, by the getters it has: its kind, tokens and facts.
+
+    DataError for a form that no kernel knows.
+    """
+    at, vault = "0x" + pool.address.hex(), pool.facts["singleton"]
+    *answers, held = yield [
+        *((at, calldata(f"{name}()")) for name in _TELLING),
+        (vault, calldata("getPoolTokens(bytes32)", pool.id)),
+    ]
+    has = {name for name, found in zip(_TELLING, answers, strict=True) if answered(found)}
+    tokens, _, _ = _pool_tokens(held, pool.id)
+    if "getGradualWeightUpdateParams" in has:
+        raise DataError("its weights move with time")
+    if "getNormalizedWeights" in has:
+        kind = "balancer_weighted"
+        facts = {"oldest": "getScalingFactors" not in has}
+    elif {"getAmplificationParameter", "getScalingFactors"} <= has:
+        kind = "balancer_composable_stable"
+        facts = {
+            "own_token": "getBptIndex" in has,
+            "round_up": "inRecoveryMode" not in has,
+        }
+    else:
+        raise DataError("neither a weighted nor a stable pool")
+    return replace(
+        pool,
+        kind=kind,
+        tokens=tuple(bytes.fromhex(token[2:]) for token in tokens),
+        facts={**pool.facts, **facts},
+    )
+
+
 def _read_decimals(tokens: tuple[str, ...]) -> Read:
     """Scaling factors of pools too old to tell them."""
     answers = yield [(token, calldata("decimals()")) for token in tokens]
@@ -59,7 +117,7 @@ def read_weighted(vault: str, pool: str, oldest: bool = False) -> Read:
         (pool, calldata("getNormalizedWeights()")),
     ]
     pool_id = value("bytes32", answer, f"getPoolId of {pool}")
-    calls = [(vault, calldata("getPoolTokens(bytes32)", pool_id))]
+    calls: list[Question] = [(vault, calldata("getPoolTokens(bytes32)", pool_id))]
     if not oldest:
         calls.append((pool, calldata("getScalingFactors()")))
     held, *factors = yield calls

@@ -6,11 +6,32 @@ balances of a legacy pool whose owner donates its admin fees to it. A legacy poo
 coins' decimals nor its rates: the caller gives them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 
-from mevfast.dex.reads import Read, calldata, value
+from mevfast.dex.reads import Answer, Question, Read, answered, calldata, topic, value
+from mevfast.errors import DataError
+from mevfast.model import PoolRecord
 
 KINDS = ("curve_stable", "curve_stable_ng")
+
+CREATED = tuple(
+    topic(signature)
+    for signature in (
+        "PlainPoolDeployed(address[],uint256,uint256,address)",  # NG
+        "PlainPoolDeployed(address[4],uint256,uint256,address)",
+        "PlainPoolDeployed(address[4],uint256,uint256,address,address)",
+        "MetaPoolDeployed(address,address,uint256,uint256,address)",
+        "TwocryptoPoolDeployed(address,string,string,address[2],address,bytes32,uint256[2],"
+        "uint256,uint256,uint256,uint256,address)",
+        "TricryptoPoolDeployed(address,string,string,address,address[3],address,bytes32,"
+        "uint256,uint256,uint256,uint256,uint256,address)",
+        "PoolAdded(address,bytes)",  # of the registry of legacy pools
+    )
+)
+"""Not all of them name the pool: they say when to ask the registry for its list."""
+
+MOST_COINS = 8
 
 EVENTS = (
     # TokenExchange(address,int128,uint256,int128,uint256)
@@ -46,6 +67,79 @@ EVENTS = (
     # ApplyNewFee(uint256,uint256): fee and multiplier of NG
     "0x750d10a7f37466ce785ee6bcb604aac543358db42afbcc332a3c12a49c80bf6d",
 )
+
+
+_NATIVE = "0x" + "ee" * 20
+_TELLING = ("gamma", "MATH", "stored_rates", "A_precise", "offpeg_fee_multiplier", "base_pool")
+"""Getters that tell forms of pools from each other."""
+
+
+def read_list(
+    registry: str, known: int = 0
+) -> Generator[list[Question], list[Answer], list[bytes]]:
+    """Addresses of the pools of a registry or factory, of those from index `known` on."""
+    [answer] = yield [(registry, calldata("pool_count()"))]
+    count = value("uint256", answer, f"pool_count of {registry}")
+    answers = yield [
+        (registry, calldata("pool_list(uint256)", index)) for index in range(known, count)
+    ]
+    what = f"pool_list of {registry}"
+    return [bytes.fromhex(value("address", answer, what)[2:]) for answer in answers]
+
+
+def probe(pool: PoolRecord) -> Generator[list[Question], list[Answer], PoolRecord]:
+    """What a pool of a registry is, by the getters it has: its kind, tokens and facts.
+
+    DataError for a form that no kernel knows.
+    """
+    at = "0x" + pool.address.hex()
+    getters = {name: calldata(f"{name}()") for name in _TELLING}
+    getters |= {index: calldata(f"coins({index})", 0) for index in ("uint256", "int128")}
+    answers = yield [(at, data) for data in getters.values()]
+    has = {name for name, found in zip(getters, answers, strict=True) if answered(found)}
+    index = "uint256" if "uint256" in has else "int128"
+    coins = yield from _coins(at, index)
+    kind, facts = "curve_stable", {}
+    if "gamma" in has:
+        if "MATH" not in has or len(coins) not in (2, 3):
+            raise DataError("a CryptoSwap pool older than NG")
+        kind = "curve_tricrypto_ng" if len(coins) == 3 else "curve_twocrypto_ng"
+    elif {"stored_rates", "offpeg_fee_multiplier"} <= has:
+        kind = "curve_stable_ng"
+    elif has & {"stored_rates", "offpeg_fee_multiplier", "base_pool"}:
+        raise DataError("a legacy pool of lent coins or over another pool")
+    elif index == "int128":
+        raise DataError("a pool of Vyper 0.1, whose coins may be lent")
+    else:
+        decimals = yield from _decimals(coins)
+        facts = {"shape": "plain" if "A_precise" in has else "3pool", "decimals": decimals}
+    tokens = tuple(bytes.fromhex(coin[2:]) for coin in coins)
+    return replace(pool, kind=kind, tokens=tokens, facts={**pool.facts, **facts})
+
+
+def _coins(pool: str, index: str) -> Generator[list[Question], list[Answer], list[str]]:
+    answers = yield [(pool, calldata(f"coins({index})", k)) for k in range(MOST_COINS)]
+    coins: list[str] = []
+    for answer in answers:
+        if not answered(answer):
+            break
+        coin = value("address", answer, f"coins of {pool}")
+        if not int(coin, 16):
+            break
+        coins.append(coin)
+    if len(coins) < 2:
+        raise DataError(f"expected two coins or more, was {len(coins)}")
+    return coins
+
+
+def _decimals(coins: Sequence[str]) -> Generator[list[Question], list[Answer], list[int]]:
+    if _NATIVE in coins:
+        raise DataError("it holds the native coin")
+    answers = yield [(coin, calldata("decimals()")) for coin in coins]
+    return [
+        int(value("uint8", answer, f"decimals of {coin}"))
+        for coin, answer in zip(coins, answers, strict=True)
+    ]
 
 
 def read_ng(pool: str) -> Read:

@@ -3,10 +3,11 @@
 `slot0.feeProtocol` is a uint32 and `protocolFees` go out of the fee: neither touches amounts.
 """
 
-from mevfast.dex.reads import Read, calldata, decoded, value
-from mevfast.dex.ticks import read_ticks, words
+from mevfast.dex import uniswap_v3
 
 KINDS = ("pancake_v3",)
+
+CREATED = uniswap_v3.CREATED
 
 EVENTS = (
     # Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)
@@ -16,34 +17,7 @@ EVENTS = (
     "0x98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95",  # Initialize
 )
 
-
-def _net(answer: bytes) -> int:
-    _, net = decoded(["uint128", "int128"], answer, "ticks")
-    return int(net)
-
-
-def read(pool: str) -> Read:
-    """The state of one pool by its getters, the same as those of Uniswap V3."""
-    slot0, liquidity, fee, spacing = yield [
-        (pool, calldata("slot0()")),
-        (pool, calldata("liquidity()")),
-        (pool, calldata("fee()")),
-        (pool, calldata("tickSpacing()")),
-    ]
-    sqrt_price_x96, tick = decoded(["uint160", "int24"], slot0, f"slot0 of {pool}")
-    tick_spacing = value("int24", spacing, f"tickSpacing of {pool}")
-    ticks = yield from read_ticks(
-        words(tick_spacing),
-        tick_spacing,
-        lambda position: (pool, calldata("tickBitmap(int16)", position)),
-        lambda tick: (pool, calldata("ticks(int24)", tick)),
-        _net,
-    )
-    return {
-        "fee_pips": value("uint24", fee, f"fee of {pool}"),
-        "tick_spacing": tick_spacing,
-        "sqrt_price_x96": sqrt_price_x96,
-        "tick": tick,
-        "liquidity": value("uint128", liquidity, f"liquidity of {pool}"),
-        "ticks": ticks,
-    }
+created = uniswap_v3.created
+"""A PoolCreated log as in Uniswap V3."""
+read = uniswap_v3.read
+"""The getters are those of Uniswap V3."""

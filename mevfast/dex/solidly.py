@@ -6,10 +6,19 @@ of the default, setFee, emits nothing: read it again) and pause, Camelot's share
 
 from typing import Literal
 
-from mevfast.dex.reads import Read, calldata, decoded, value
+from mevfast.dex import uniswap_v2
+from mevfast.dex.announced import Log, number, pair_of
+from mevfast.dex.reads import Failed, Read, calldata, decoded, topic, value
 from mevfast.errors import DataError
+from mevfast.model import PoolRecord
 
 KINDS = ("solidly", "camelot_v2")
+
+CREATED = (
+    topic("PoolCreated(address,address,bool,address,uint256)"),  # of Velodrome: stable is indexed
+    topic("PairCreated(address,address,bool,address,uint256)"),  # of older forks: it is not
+)
+CAMELOT_CREATED = uniswap_v2.CREATED
 
 EVENTS = (
     "0xcf2aa50876cdfbb541206f89af0ee78d44a2abf8d328e37fa4917f982149848a",  # Sync(uint256,uint256)
@@ -40,8 +49,22 @@ _METADATA = ["uint256", "uint256", "uint256", "uint256", "bool", "address", "add
 _NOBODY = "0x" + "00" * 20
 
 
-def read(pool: str, y_check: Literal["k", "f"] = "k") -> Read:
+def created(log: Log, kind: str) -> PoolRecord:
+    """The pool that a factory's log announces. DataError for a stable one of an older fork: their
+    invariant is rounded otherwise than Velodrome V2's."""
+    if kind == "camelot_v2":
+        return uniswap_v2.created(log, kind)
+    if log.topic0 == CREATED[0]:
+        return pair_of(log, kind, pool=log.word(0), stable=number(log.topic(3)) == 1)
+    if number(log.word(0)):
+        raise DataError("a stable pair of a fork older than Velodrome V2, which rounds otherwise")
+    return pair_of(log, kind, pool=log.word(1), stable=False)
+
+
+def read(pool: str, y_check: Literal["k", "f"] = "k", fee_pips: int | None = None) -> Read:
     """The state of a Velodrome V2 or Aerodrome pool; DataError while its factory is paused.
+
+    `fee_pips` is the fee where the factory does not answer getFee(address,bool).
 
     `y_check`, which no getter tells: "f" for pools built from Velodrome's sources since October
     2024, whose _get_y asks _f, not _k, whether y + 1 overshoots.
@@ -55,7 +78,7 @@ def read(pool: str, y_check: Literal["k", "f"] = "k") -> Read:
         (factory, calldata("getFee(address,bool)", pool, stable)),
         (factory, calldata("isPaused()")),
     ]
-    if value("bool", paused, f"isPaused of {factory}"):
+    if not isinstance(paused, Failed) and value("bool", paused, f"isPaused of {factory}"):
         raise DataError(f"{pool}: expected a factory that lets swap, was paused: {factory}")
     return {
         "stable": stable,
@@ -63,9 +86,17 @@ def read(pool: str, y_check: Literal["k", "f"] = "k") -> Read:
         "reserve1": reserve1,
         "decimals0": decimals0,
         "decimals1": decimals1,
-        "fee_bps": value("uint256", fee, f"getFee of {factory}"),
+        "fee_bps": _fee_bps(fee, fee_pips, f"getFee of {factory}"),
         "y_check": y_check,
     }
+
+
+def _fee_bps(answer: bytes, fee_pips: int | None, what: str) -> int:
+    if not isinstance(answer, Failed) or fee_pips is None:
+        return int(value("uint256", answer, what))
+    if fee_pips % 100:
+        raise DataError(f"fee_pips: expected whole hundredths of a percent, was {fee_pips}")
+    return fee_pips // 100
 
 
 def read_camelot(pool: str) -> Read:

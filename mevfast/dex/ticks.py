@@ -1,33 +1,78 @@
 """The initialised ticks of a concentrated-liquidity pool, read through its bitmap."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
+from dataclasses import replace
 
-from mevfast.dex.reads import Call, value
+from mevfast.dex.reads import Answer, Question, TickQuery, selector
+from mevfast.errors import DataError
+from mevfast.execution.artifacts import TickAnswer, word_range
 
-WORD_BITS = 256
-MAX_TICK = 887272
+MOST_CALLS = 2000
+"""Calls that one pool may take: far above what any of those that exist does."""
+
+Ticks = list[tuple[int, int, int]]
+"""(tick, liquidity_gross, liquidity_net), ascending."""
 
 
-def words(spacing: int) -> range:
-    """The positions of the bitmap words that can hold a tick, for ticks counted in `spacing`."""
-    last = MAX_TICK // spacing
-    return range(-last >> 8, (last >> 8) + 1)
+def query(
+    target: str, spacing: int, word_getter: str, tick_getter: str, state: int = 0
+) -> TickQuery:
+    """Asks for all ticks, one bit standing for `spacing` of them; getters by signature."""
+    first, last = word_range(spacing)
+    words, ticks = selector(word_getter), selector(tick_getter)
+    return TickQuery(target, words, ticks, spacing, first, last, state)
 
 
-def read_ticks(
-    positions: range,
-    spacing: int,
-    word_call: Callable[[int], Call],
-    tick_call: Callable[[int], Call],
-    net: Callable[[bytes], int],
-) -> Generator[list[Call], list[bytes], list[list[int]]]:
-    """[[tick, liquidity_net], ...], ascending. One bit of the bitmap stands for `spacing` ticks."""
-    answers = yield [word_call(position) for position in positions]
-    found = []
-    for position, answer in zip(positions, answers, strict=True):
-        bits = value("uint256", answer, f"tick bitmap word {position}")
-        for bit in range(WORD_BITS):
-            if bits >> bit & 1:
-                found.append((position * WORD_BITS + bit) * spacing)
-    answers = yield [tick_call(tick) for tick in found]
-    return [[tick, net(answer)] for tick, answer in zip(found, answers, strict=True)]
+def read_rest(
+    asked: TickQuery, answer: TickAnswer
+) -> Generator[list[Question], list[Answer], Ticks]:
+    """All ticks, given what the query was answered at first."""
+    ticks = list(answer.ticks)
+    for _ in range(MOST_CALLS):
+        if answer.next_word > asked.last:
+            return ticks
+        [answer] = yield [replace(asked, first=answer.next_word)]
+        ticks += answer.ticks
+    raise DataError(f"ticks of {asked.target}: expected an end after {MOST_CALLS} calls, was none")
+
+
+def read_ticks(asked: TickQuery) -> Generator[list[Question], list[Answer], Ticks]:
+    """All ticks that a query asks for."""
+    [answer] = yield [asked]
+    return (yield from read_rest(asked, answer))
+
+
+def doubt(ticks: Ticks, tick: int, liquidity: int) -> str | None:
+    """Why these cannot be all ticks of a pool at that tick; None where they add up.
+
+    Each is initialised, all that enters leaves, and what lies below the price is what is active.
+    """
+    if any(gross == 0 for _, gross, _ in ticks):
+        return "expected initialised ticks where its bitmap says so, was one that is not"
+    total = sum(net for _, _, net in ticks)
+    if total:
+        return f"expected ticks whose nets add up to 0, was {total}"
+    active = sum(net for at, _, net in ticks if at <= tick)
+    if active != liquidity:
+        return f"expected ticks that add up to its liquidity {liquidity}, was {active}"
+    return None
+
+
+def nets(ticks: Ticks, tick: int, liquidity: int, what: str) -> list[list[int]]:
+    """[[tick, liquidity_net], ...] as fields have them; DataError where they do not add up."""
+    why = doubt(ticks, tick, liquidity)
+    if why is not None:
+        raise DataError(f"ticks of {what}: {why}; a fork of other rules?")
+    return pairs(ticks)
+
+
+def pairs(ticks: Ticks) -> list[list[int]]:
+    """[[tick, liquidity_net], ...]."""
+    return [[tick, net] for tick, _, net in ticks]
+
+
+def priced(sqrt_price_x96: int, what: str) -> int:
+    """The price; DataError where the pool has none yet."""
+    if sqrt_price_x96 == 0:
+        raise DataError(f"{what}: no price yet: nobody has initialised it")
+    return sqrt_price_x96

@@ -1,15 +1,14 @@
 """Uniswap V3 and its exact forks: discovery and state. Semantics: UniswapV3Factory, Pool."""
 
-from typing import Any
+from mevfast.dex.announced import Log, number, pair_of, signed
+from mevfast.dex.reads import Question, Read, TickQuery, calldata, decoded, topic, value
+from mevfast.dex.ticks import nets, priced, query, read_rest, read_ticks
+from mevfast.model import PoolRecord
 
-from mevfast.execution import artifacts
-from mevfast.model import PoolLoad, PoolRecord
+KINDS = ("uniswap_v3",)
 
-KIND = "uniswap_v3"
-
-CREATED = "0x783cca1c0412dd0d695e784568c96da2e9c22ff989357a2e8b1d9b2b4e6b7118"
-"""PoolCreated(address indexed token0, address indexed token1, uint24 indexed fee,
-int24 tickSpacing, address pool)"""
+CREATED = (topic("PoolCreated(address,address,uint24,int24,address)"),)
+"""Tokens and fee are indexed; spacing and pool are not."""
 
 EVENTS = (
     "0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67",  # Swap
@@ -19,45 +18,37 @@ EVENTS = (
 )
 
 
-def created(log: dict[str, Any], factory: str, fee_pips: int | None) -> PoolRecord:
+def created(log: Log, kind: str) -> PoolRecord:
     """The pool that a PoolCreated log announces; it carries its own fee."""
-    return PoolRecord(
-        id=bytes.fromhex(log["data"][66:130])[12:],
-        kind=KIND,
-        tokens=tuple(bytes.fromhex(topic[2:])[12:] for topic in log["topics"][1:3]),
-        venue=factory,
-        block=int(log["blockNumber"], 16),
-        facts={
-            "fee_pips": int(log["topics"][3], 16),
-            "tick_spacing": int(log["data"][2:66], 16),
-        },
-    )
+    fee, spacing = number(log.topic(3)), signed(log.word(0))
+    return pair_of(log, kind, pool=log.word(1), fee_pips=fee, tick_spacing=spacing)
 
 
-def load_call(pool: PoolRecord, word_from: int | None = None) -> bytes:
-    """The reader call for a pool's state and the ticks from a bitmap word on (None: all)."""
-    first, last = artifacts.word_range(pool.facts["tick_spacing"])
-    address = "0x" + pool.address.hex()
-    return artifacts.reader_v3_call(address, first if word_from is None else word_from, last)
-
-
-def merge(pool: PoolRecord, before: PoolLoad | None, answer: bytes) -> tuple[PoolLoad | None, int]:
-    """The state read so far and the bitmap word to go on with.
-
-    The state is None where the pool has no price yet. The word lies past the pool's last one
-    when all of it is read.
-    """
-    state = artifacts.decode_v3(answer)
-    if state is None:
-        return None, 1 << 15
-    ticks = (before.state["ticks"] if before else []) + state.ticks
-    _, last = artifacts.word_range(state.tick_spacing)
-    fields = {
-        "fee_pips": state.fee_pips,
-        "tick_spacing": state.tick_spacing,
-        "sqrt_price_x96": state.sqrt_price_x96,
-        "tick": state.tick,
-        "liquidity": state.liquidity,
-        "ticks": ticks,
+def read(pool: str, tick_spacing: int | None = None) -> Read:
+    """The state of one pool; `tick_spacing` where it is known saves a turn."""
+    getters = ("slot0()", "liquidity()", "fee()", "tickSpacing()")
+    asked: list[Question] = [(pool, calldata(getter)) for getter in getters]
+    if tick_spacing is not None:
+        asked.append(_ticks_of(pool, tick_spacing))
+    slot0, liquidity, fee, spacing, *first = yield asked
+    sqrt_price_x96, tick = decoded(["uint160", "int24"], slot0, f"slot0 of {pool}")
+    priced(sqrt_price_x96, pool)
+    active = value("uint128", liquidity, f"liquidity of {pool}")
+    actual = value("int24", spacing, f"tickSpacing of {pool}")
+    ticks_query = _ticks_of(pool, actual)
+    if first and actual == tick_spacing:
+        ticks = yield from read_rest(ticks_query, first[0])
+    else:
+        ticks = yield from read_ticks(ticks_query)
+    return {
+        "fee_pips": value("uint24", fee, f"fee of {pool}"),
+        "tick_spacing": actual,
+        "sqrt_price_x96": sqrt_price_x96,
+        "tick": tick,
+        "liquidity": active,
+        "ticks": nets(ticks, tick, active, pool),
     }
-    return PoolLoad(pool, fields), state.next_word if state.next_word <= last else 1 << 15
+
+
+def _ticks_of(pool: str, spacing: int) -> TickQuery:
+    return query(pool, spacing, "tickBitmap(int16)", "ticks(int24)")

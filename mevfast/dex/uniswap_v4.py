@@ -7,10 +7,16 @@ change without an event.
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from mevfast.dex.reads import Call, Read, calldata, value
-from mevfast.dex.ticks import read_ticks, words
+from mevfast.dex.announced import Log, address, number, signed
+from mevfast.dex.reads import Call, Read, calldata, topic, value
+from mevfast.dex.ticks import nets, priced, query, read_rest
+from mevfast.errors import DataError
+from mevfast.model import PoolRecord
 
 KINDS = ("uniswap_v4",)
+
+CREATED = (topic("Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)"),)
+"""Id and currencies are indexed; fee, spacing, hooks, price and tick follow."""
 
 EVENTS = (
     # Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)
@@ -35,8 +41,8 @@ SWAP_HOOKS = {
 }
 """Permissions, by the low bits of the hook's address, with which a hook takes part in a swap."""
 
-_POOLS_SLOT = 6  # StateLibrary.POOLS_SLOT, and the offsets in Pool.State below
-_LIQUIDITY, _TICKS, _BITMAP = 3, 4, 5
+_POOLS_SLOT = 6  # StateLibrary.POOLS_SLOT, and an offset in Pool.State below
+_LIQUIDITY = 3
 
 
 def refusal(hooks: str, fee: int) -> str | None:
@@ -66,35 +72,51 @@ def _mapped(types: list[str], key: object, slot: int) -> int:
     return int.from_bytes(keccak(encode([*types, "uint256"], [key, slot])), "big")
 
 
-def _net(answer: bytes) -> int:
-    word = value("uint256", answer, "extsload of a tick")
-    net = word >> 128  # liquidityGross in the low half
-    return int(net - (1 << 128) if net >> 127 else net)
+def created(log: Log, kind: str) -> PoolRecord:
+    """The pool that an Initialize log of the manager announces.
+
+    DataError where its hook or fee keeps it from being traded.
+    """
+    fee, hooks = number(log.word(0)), "0x" + address(log.word(2)).hex()
+    why = refusal(hooks, fee)
+    if why is not None:
+        raise DataError(why)
+    facts = {
+        "fee_pips": fee,
+        "tick_spacing": signed(log.word(1)),
+        "hooks": hooks,
+        "singleton": "0x" + log.address.hex(),
+    }
+    tokens = (address(log.topic(2)), address(log.topic(3)))
+    return PoolRecord(log.topic(1), kind, tokens, "", log.block, facts)
 
 
-def read(manager: str, pool: bytes, tick_spacing: int) -> Read:
-    """The state of one pool, from the manager's storage."""
+def read(manager: str, pool: bytes, tick_spacing: int, hooks: str = NATIVE, fee: int = 0) -> Read:
+    """The state of one pool, from the manager's storage; `hooks` and `fee` as in its PoolKey."""
+    why = refusal(hooks, fee)
+    if why is not None:
+        raise DataError(f"pool 0x{pool.hex()}: {why}")
     base = _mapped(["bytes32"], pool, _POOLS_SLOT)
 
     def load(slot: int) -> Call:
         return manager, calldata("extsload(bytes32)", slot.to_bytes(32, "big"))
 
-    answers = yield [load(base), load(base + _LIQUIDITY)]
+    asked = query(manager, tick_spacing, "extsload(bytes32)", "extsload(bytes32)", base)
+    *answers, first = yield [load(base), load(base + _LIQUIDITY), asked]
     slot0, liquidity = (value("uint256", answer, f"extsload of {manager}") for answer in answers)
+    priced(slot0 & (1 << 160) - 1, f"pool 0x{pool.hex()}")
+    ticks = yield from read_rest(asked, first)
     tick = slot0 >> 160 & 0xFFFFFF
-    ticks = yield from read_ticks(
-        words(tick_spacing),
-        tick_spacing,
-        lambda position: load(_mapped(["int16"], position, base + _BITMAP)),
-        lambda tick: load(_mapped(["int24"], tick, base + _TICKS)),
-        _net,
-    )
-    return {
+    tick = tick - (1 << 24) if tick >> 23 else tick
+    fields = {
         "fee_pips": slot0 >> 208 & 0xFFFFFF,
         "protocol_fee": slot0 >> 184 & 0xFFFFFF,
         "tick_spacing": tick_spacing,
         "sqrt_price_x96": slot0 & (1 << 160) - 1,
-        "tick": tick - (1 << 24) if tick >> 23 else tick,
+        "tick": tick,
         "liquidity": liquidity,
-        "ticks": ticks,
+        "ticks": nets(ticks, tick, liquidity, f"pool 0x{pool.hex()}"),
     }
+    if int(hooks, 16):
+        fields["hooks"] = hooks
+    return fields

@@ -14,6 +14,7 @@ from typing import Any
 
 from eth_abi import abi as codec
 from eth_abi.exceptions import DecodingError
+from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 
 from mevfast.errors import DataError
@@ -23,6 +24,8 @@ ARTIFACTS = Path(__file__).resolve().parents[2] / "contracts" / "artifacts"
 # A node holds a reader's answer to EIP-170's 24,576 bytes; see PoolReader.sol.
 PAIRS_PER_CALL = 190
 """Most pairs that `reader_v2_call` takes."""
+TICK_QUERIES_PER_CALL = 16
+"""Most queries that `reader_ticks_call` takes: of more, the last would hardly get a word in."""
 TOKENS_PER_CALL = 250
 """Most tokens that `reader_tokens_call` takes."""
 
@@ -30,7 +33,6 @@ MAX_TICK = 887272
 """Of TickMath: ticks lie within -MAX_TICK and MAX_TICK."""
 
 _PAIR = "(address,address,uint112,uint112)"
-_STATE = "(uint256,bool,address,address,uint160,int24,uint128,uint24,int24,int24)"
 _TOKEN = "(bool,uint8,bytes32)"
 
 
@@ -74,7 +76,7 @@ class Contract:
 
 
 def _types(entry: dict[str, Any]) -> list[str]:
-    return [item["type"] for item in entry["inputs"]]
+    return [str(collapse_if_tuple(item)) for item in entry["inputs"]]
 
 
 def _selector(entry: dict[str, Any]) -> bytes:
@@ -119,22 +121,30 @@ class PairState:
     reserve1: int
 
 
-@dataclass(frozen=True)
-class V3State:
-    """A Uniswap V3 style pool, and the initialised ticks of the bitmap words that were read.
+@dataclass(frozen=True, slots=True)
+class TickQuery:
+    """Which words of which pool's bitmap to read, and the ticks they name.
 
-    `ticks` holds (tick, liquidity_gross, liquidity_net), ascending. `next_word` is the word to go
-    on with in another call at the same block, one past the range once all of it was read.
+    `target` is the pool or the singleton it lives in; `word_getter` and `tick_getter` are selectors
+    that take an int16 and an int24. In a singleton both take a slot of its storage, and `state` is
+    the slot of the pool's own state (Uniswap V4). One bit of the bitmap stands for `spacing` ticks.
     """
 
-    block: int
-    token0: str
-    token1: str
-    sqrt_price_x96: int
-    tick: int
-    liquidity: int
-    fee_pips: int
-    tick_spacing: int
+    target: str
+    word_getter: bytes
+    tick_getter: bytes
+    spacing: int
+    first: int
+    last: int
+    state: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TickAnswer:
+    """The initialised ticks of the words that were read: (tick, liquidity_gross, liquidity_net),
+    ascending. `next_word` is the word to go on with in another call at the same block, one past the
+    query's last once all of it was read."""
+
     next_word: int
     ticks: list[tuple[int, int, int]]
 
@@ -148,7 +158,7 @@ class TokenInfo:
 
 
 def word_range(tick_spacing: int) -> tuple[int, int]:
-    """First and last word of tickBitmap that can hold a tick, as `reader_v3_call` takes them."""
+    """First and last word of tickBitmap that can hold a tick, as a TickQuery has them."""
     return -(MAX_TICK // tick_spacing) >> 8, (MAX_TICK // tick_spacing) >> 8
 
 
@@ -164,35 +174,56 @@ def decode_v2(answer: bytes) -> tuple[int, list[PairState | None]]:
     return block, [PairState(*pair) if int(pair[0], 16) else None for pair in pairs]
 
 
-def reader_v3_call(pool: str, word_from: int, word_to: int) -> bytes:
-    """Call data that reads a pool and the words `word_from` to `word_to` of its tickBitmap.
+def reader_ticks_call(queries: Sequence[TickQuery]) -> bytes:
+    """Call data that reads ticks for at most TICK_QUERIES_PER_CALL queries.
 
     The reader stops early where gas (it keeps 8.8 million) or the size of the answer runs out.
     """
-    return load("TickReader").creation(pool, word_from, word_to)
+    _limit("queries", len(queries), TICK_QUERIES_PER_CALL)
+    return load("TickReader").creation(
+        [
+            (q.target, q.word_getter, q.tick_getter, q.state, q.spacing, q.first, q.last)
+            for q in queries
+        ]
+    )
 
 
-def decode_v3(answer: bytes) -> V3State | None:
-    """The state; None where the address is no pool or the pool has no price yet."""
-    state, words, packed = _decode("TickReader", [_STATE, "uint256[]", "uint256[]"], answer)
-    block, ok, token0, token1, price, tick, liquidity, fee, spacing, next_word = state
-    if not ok:
-        return None
-    indices = [
-        _signed(position, 256) * 256 + bit
-        for position, bits in zip(words[::2], words[1::2], strict=True)
-        for bit in range(256)
-        if bits >> bit & 1
-    ]
-    if len(indices) != len(packed):
-        raise DataError(f"TickReader: expected {len(indices)} ticks, was {len(packed)}")
-    ticks = [
-        (index * spacing, word >> 128, _signed(word & (1 << 128) - 1, 128))
-        for index, word in zip(indices, packed, strict=True)
-    ]
-    return V3State(
-        block, token0, token1, price, tick, liquidity, fee, spacing, next_word, ticks
-    )  # fmt: skip
+def decode_ticks(queries: Sequence[TickQuery], answer: bytes) -> tuple[int, list[TickAnswer]]:
+    """Block number and one answer a query, in order."""
+    words = [int.from_bytes(answer[at : at + 32], "big") for at in range(0, len(answer), 32)]
+    found, at = [], 1
+    try:
+        for query in queries:
+            next_word, length = _signed(words[at], 256), words[at + 1]
+            end = at + 2 + length
+            if end > len(words) or not query.first <= next_word <= query.last + 1:
+                raise IndexError
+            found.append(TickAnswer(next_word, _ticks(words[at + 2 : end], query.spacing)))
+            at = end
+        if at != len(words) or len(answer) % 32:
+            raise IndexError
+    except IndexError:
+        raise DataError(
+            f"TickReader: expected the ticks of {len(queries)} queries, was {len(answer)} bytes: "
+            "does the node run eth_call without a `to`?"
+        ) from None
+    return words[0], found
+
+
+def _ticks(words: Sequence[int], spacing: int) -> list[tuple[int, int, int]]:
+    """Of a position, its bits, and a word for each set bit, over and over. Raises IndexError."""
+    ticks, at = [], 0
+    while at < len(words):
+        index, bits = _signed(words[at], 256) * 256, words[at + 1]
+        at += 2
+        while bits:
+            lowest = bits & -bits
+            word = words[at]
+            tick = (index + lowest.bit_length() - 1) * spacing
+            ticks.append((tick, word >> 128, _signed(word & (1 << 128) - 1, 128)))
+            bits ^= lowest
+            at += 1
+    return ticks
 
 
 def reader_tokens_call(tokens: Sequence[str]) -> bytes:

@@ -1,23 +1,28 @@
 """The deployless readers tell what the pools' own getters tell, in whatever pieces they must."""
 
+from dataclasses import replace
+
 import pytest
-from executor_stage import NOBODY, OWNER, TRADER, WETH_UNIT, Stage, calldata, stage, theatre
+from executor_stage import NOBODY, OWNER, TRADER, WETH_UNIT, Stage, stage, theatre
 
 from mevfast.devnet.market import Pool
+from mevfast.dex.reads import selector
 from mevfast.errors import DataError
 from mevfast.execution.artifacts import (
     PAIRS_PER_CALL,
+    TICK_QUERIES_PER_CALL,
     TOKENS_PER_CALL,
     PairState,
+    TickAnswer,
+    TickQuery,
     TokenInfo,
-    V3State,
+    decode_ticks,
     decode_tokens,
     decode_v2,
-    decode_v3,
     load,
+    reader_ticks_call,
     reader_tokens_call,
     reader_v2_call,
-    reader_v3_call,
     word_range,
 )
 
@@ -43,15 +48,29 @@ def pools_of(stage: Stage, kind: str) -> list[Pool]:
     return [pool for pool in stage.market.pools if pool.kind == kind]
 
 
-def read_v3(stage: Stage, pool: str, spacing: int, gas: int = DEFAULT_CALL_GAS) -> list[V3State]:
+def query(pool: str, spacing: int, first: int | None = None, last: int | None = None) -> TickQuery:
+    """All words of a Uniswap V3 pool, or some."""
+    lowest, highest = word_range(spacing)
+    return TickQuery(
+        pool, selector("tickBitmap(int16)"), selector("ticks(int24)"), spacing,
+        lowest if first is None else first, highest if last is None else last,
+    )  # fmt: skip
+
+
+def ask(stage: Stage, *queries: TickQuery, gas: int = DEFAULT_CALL_GAS) -> list[TickAnswer]:
+    block, answers = decode_ticks(queries, run(stage, reader_ticks_call(queries), gas))
+    assert block >= stage.market.block
+    return answers
+
+
+def pieces_of(stage: Stage, query: TickQuery, gas: int = DEFAULT_CALL_GAS) -> list[TickAnswer]:
     """All pieces of a pool, in order."""
-    word, last = word_range(spacing)
     pieces = []
-    while word <= last:
-        piece = decode_v3(run(stage, reader_v3_call(pool, word, last), gas))
-        assert piece is not None and piece.next_word > word
+    while query.first <= query.last:
+        [piece] = ask(stage, query, gas=gas)
+        assert piece.next_word > query.first
         pieces.append(piece)
-        word = piece.next_word
+        query = replace(query, first=piece.next_word)
     return pieces
 
 
@@ -110,45 +129,62 @@ def test_a_full_list_of_pairs_fits(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("spacing", [1, 10, 60, 200])
-def test_a_v3_pool_as_its_getters_say(stage: Stage, spacing: int) -> None:
+def test_the_ticks_of_a_v3_pool_as_its_getters_say(stage: Stage, spacing: int) -> None:
     pool = next(p for p in pools_of(stage, "uniswap_v3") if p.tick_spacing == spacing)
-    pieces = read_v3(stage, pool.address, spacing)
-    price, tick = stage.read(pool.address, "slot0()", ["uint160", "int24"])
-    for state in pieces:
-        assert (state.token0, state.token1) == (pool.token0.lower(), pool.token1.lower())
-        assert (state.sqrt_price_x96, state.tick) == (price, tick)
-        assert state.liquidity == stage.read(pool.address, "liquidity()", ["uint128"])
-        assert (state.fee_pips, state.tick_spacing) == (pool.fee_pips, spacing)
-        assert state.block >= stage.market.block
-    ticks = [tick for state in pieces for tick in state.ticks]
+    ticks = [t for piece in pieces_of(stage, query(pool.address, spacing)) for t in piece.ticks]
     words = sorted({t // spacing >> 8 for t, _, _ in ticks})
     assert len(ticks) >= 4 and ticks == ticks_by_getters(stage, pool, words)
     # Complete: all that enters leaves, and what is below the price is the active liquidity.
+    _, tick = stage.read(pool.address, "slot0()", ["uint160", "int24"])
     assert sum(net for _, _, net in ticks) == 0
-    assert sum(net for t, _, net in ticks if t <= tick) == pieces[0].liquidity
+    assert sum(net for t, _, net in ticks if t <= tick) == stage.read(
+        pool.address, "liquidity()", ["uint128"]
+    )
+
+
+def test_many_pools_in_one_call_are_each_read_as_if_alone(stage: Stage) -> None:
+    pools = [p for p in pools_of(stage, "uniswap_v3") if p.tick_spacing >= 10]
+    queries = [query(p.address, p.tick_spacing) for p in pools[:TICK_QUERIES_PER_CALL]]
+    together = ask(stage, *queries)
+    assert (
+        sum(piece.next_word == q.last + 1 for q, piece in zip(queries, together, strict=True)) > 3
+    )
+    for each, piece in zip(queries, together, strict=True):
+        [alone] = ask(stage, each)
+        assert piece.ticks == alone.ticks[: len(piece.ticks)]
+        if piece.next_word > each.last:
+            assert piece == alone
+
+
+def test_too_many_queries_are_refused(stage: Stage) -> None:
+    each = query(stage.market.weth, 60)
+    assert len(ask(stage, *[each] * TICK_QUERIES_PER_CALL)) == TICK_QUERIES_PER_CALL
+    with pytest.raises(ValueError, match="at most 16 queries"):
+        reader_ticks_call([each] * (TICK_QUERIES_PER_CALL + 1))
 
 
 def test_little_gas_takes_more_pieces_but_loses_nothing(stage: Stage) -> None:
     pool = next(p for p in pools_of(stage, "uniswap_v3") if p.tick_spacing == 1)
-    whole = [tick for piece in read_v3(stage, pool.address, 1) for tick in piece.ticks]
-    pieces = read_v3(stage, pool.address, 1, gas=1 << 24)  # EIP-7825's limit of a transaction
+    asked = query(pool.address, 1)
+    whole = [tick for piece in pieces_of(stage, asked) for tick in piece.ticks]
+    pieces = pieces_of(stage, asked, gas=1 << 24)  # EIP-7825's limit of a transaction
     assert len(pieces) > 1
     assert [tick for piece in pieces for tick in piece.ticks] == whole
 
 
 def test_thousands_of_ticks_take_more_pieces(stage: Stage) -> None:
     """Every tick of seven words, in a pool made for it: too many for one answer."""
-    words = range(-3, 4)
-    puppet = dense_pool(stage)
-    pieces, word = [], words[0]
-    while word <= words[-1]:
-        piece = decode_v3(run(stage, reader_v3_call(puppet, word, words[-1])))
-        assert piece is not None and piece.next_word > word
-        pieces.append(piece)
-        word = piece.next_word
+    pieces = pieces_of(stage, query(dense_pool(stage), 10, -3, 3))
     assert len(pieces) > 1
     ticks = [tick for piece in pieces for tick in piece.ticks]
     assert ticks == [(10 * i, 7, -5) for i in range(-3 * 256, 4 * 256)]
+
+
+def test_a_pool_that_fills_the_answer_leaves_the_next_ones_for_later(stage: Stage) -> None:
+    dense = query(dense_pool(stage), 10, -3, 3)
+    first, *others = ask(stage, dense, dense, dense)
+    assert first.next_word > dense.first
+    assert others == [TickAnswer(dense.first, [])] * 2
 
 
 def dense_pool(stage: Stage) -> str:
@@ -157,30 +193,20 @@ def dense_pool(stage: Stage) -> str:
 
 
 def test_a_range_of_words_is_read_alone(stage: Stage) -> None:
-    puppet = dense_pool(stage)
-    state = decode_v3(run(stage, reader_v3_call(puppet, -1, -1)))
-    assert state is not None and state.next_word == 0
-    assert [tick for tick, _, _ in state.ticks] == list(range(-2560, 0, 10))
+    [piece] = ask(stage, query(dense_pool(stage), 10, -1, -1))
+    assert piece.next_word == 0
+    assert [tick for tick, _, _ in piece.ticks] == list(range(-2560, 0, 10))
 
 
-def test_what_is_no_v3_pool_is_none(stage: Stage) -> None:
+def test_what_is_no_pool_has_no_ticks_and_spoils_nothing(stage: Stage) -> None:
+    good = next(p for p in pools_of(stage, "uniswap_v3") if p.tick_spacing == 60)
     burner = stage.create_prop("GasBurner")
-    pair = pools_of(stage, "uniswap_v2")[0].address
-    for address in (NOBODY, TRADER, stage.market.weth, pair, burner):
-        assert decode_v3(run(stage, reader_v3_call(address, *word_range(60)))) is None
-
-
-def test_a_pool_without_a_price_is_none(stage: Stage) -> None:
-    factory = next(f for f in stage.market.factories if f.kind == "uniswap_v3").address
-    token = stage.create_prop("QuietToken")
-    create = calldata("createPool(address,address,uint24)", stage.market.weth, token, 3000)
-    stage.send(factory, create)
-    signature = "getPool(address,address,uint24)"
-    pool = stage.read(factory, signature, ["address"], stage.market.weth, token, 3000)
-    assert decode_v3(run(stage, reader_v3_call(pool, *word_range(60)))) is None
-    stage.send(pool, calldata("initialize(uint160)", 2**96))
-    state = decode_v3(run(stage, reader_v3_call(pool, *word_range(60))))
-    assert state is not None and (state.sqrt_price_x96, state.ticks) == (2**96, [])
+    bad = [NOBODY, TRADER, stage.market.weth, pools_of(stage, "uniswap_v2")[0].address]
+    *none, some = ask(stage, *(query(each, 60) for each in (*bad, good.address)))
+    assert none == [TickAnswer(word_range(60)[1] + 1, [])] * len(bad)
+    assert some.ticks
+    [burnt] = ask(stage, query(burner, 200))
+    assert burnt.ticks == []
 
 
 @pytest.mark.parametrize(
@@ -226,18 +252,21 @@ def test_a_full_list_of_tokens_fits(stage: Stage) -> None:
 
 
 def test_an_answer_of_something_else_is_a_data_error() -> None:
-    for decoder in (decode_v2, decode_v3, decode_tokens):
-        for answer in (b"", b"\1" * 64):
+    asked = [query("0x" + "11" * 20, 60)]
+    for decoder in (decode_v2, lambda answer: decode_ticks(asked, answer), decode_tokens):
+        for answer in (b"", b"\1" * 64, b"\0" * 95, b"\0" * 128):
             with pytest.raises(DataError, match="Reader: expected"):
                 decoder(answer)
 
 
 def test_readers_see_the_latest_trade(stage: Stage) -> None:
-    """Not a constant: state after a swap is read as such."""
-    pool = pools_of(stage, "uniswap_v3")[0]
-    before = read_v3(stage, pool.address, pool.tick_spacing)[0]
-    stage.trade(pool, stage.market.weth, WETH_UNIT)
-    after = read_v3(stage, pool.address, pool.tick_spacing)[0]
-    assert after.sqrt_price_x96 != before.sqrt_price_x96
-    assert after.block == before.block + 1
-    assert load("TickReader").bytecode == reader_v3_call(pool.address, 0, 0)[:-96]
+    """Not a constant: state after a trade is read as such."""
+    pair = pools_of(stage, "uniswap_v2")[0]
+    call = reader_v2_call([pair.address])
+    before_block, [before] = decode_v2(run(stage, call))
+    stage.trade(pair, stage.market.weth, WETH_UNIT)
+    after_block, [after] = decode_v2(run(stage, call))
+    assert before is not None and after is not None
+    assert after.reserve0 != before.reserve0
+    assert after_block > before_block
+    assert load("PairReader").bytecode == call[: len(load("PairReader").bytecode)]

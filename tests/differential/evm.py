@@ -12,14 +12,17 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
-from pyrevm import EVM, BlockEnv, CfgEnv, Env
+from pyrevm import EVM, AccountInfo, BlockEnv, CfgEnv, Env
 
+from mevfast.chain.multicall import Failed
 from mevfast.devnet import npm
 
 ME = "0x" + "11" * 20
 """Sends every call, owns every factory."""
 
 NOBODY = "0x" + "00" * 20
+CALLER = "0x" + "ca" * 20
+"""Where readers are run that are never deployed."""
 START = 1_700_000_000
 _WORD = (1 << 256) - 1
 _OUTPUT = re.compile(r"output: 0x([0-9a-f]*)")
@@ -147,6 +150,17 @@ class Evm:
             return unsigned(self._evm.message_call(ME, to, calldata=data, is_static=True))
         except RuntimeError as error:
             raise Reverted(_reason(str(error))) from None
+
+    def answer(self, to: str, data: bytes) -> bytes:
+        """What a node would answer to an eth_call; creation code to "" is run without a trace."""
+        with self.scratch():
+            if not to:  # such code finds its arguments behind itself, wherever it stands
+                self._evm.insert_account_info(CALLER, AccountInfo(nonce=1, code=data))
+                to, data = CALLER, b""
+            try:
+                return self.send(to, data)
+            except Reverted as reverted:
+                return Failed(str(reverted))
 
     # ---- state ----
 

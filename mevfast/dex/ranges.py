@@ -1,0 +1,96 @@
+"""Logs of many blocks from a node that answers only for some at a time.
+
+Owns the width of a query: halved when the node refuses a range, found by halves between what works
+and what does not, and tried wider again now and then, because most nodes count logs, not blocks.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from mevfast.chain import patience
+from mevfast.chain.rpc import Rpc
+from mevfast.errors import NodeError, RpcError
+
+TRY_WIDER_AFTER = 8
+"""Ranges of the widest size that works, until a wider one is tried."""
+
+Progress = Callable[[int, int], None]
+
+
+class Width:
+    """How many blocks to ask for next, by what was answered so far."""
+
+    def __init__(self, blocks: int) -> None:
+        """Begins with `blocks`."""
+        self.blocks = max(1, blocks)
+        self._works, self._fails = 0, 0  # the widest that did, the narrowest that did not; 0: none
+        self._since = 0
+
+    def worked(self, blocks: int) -> None:
+        """A range of that many blocks was answered."""
+        if blocks < self.blocks:
+            return  # the last one, cut short
+        self._works = blocks
+        if not self._fails:
+            self.blocks = 2 * blocks
+        elif self._fails - blocks > max(1, blocks // 8):
+            self.blocks = (blocks + self._fails) // 2
+        else:
+            self._since += 1
+            if self._since >= TRY_WIDER_AFTER:
+                self._fails, self._since = 0, 0
+                self.blocks = 2 * blocks
+
+    def failed(self, blocks: int) -> None:
+        """A range of that many blocks, more than one, was refused."""
+        self._fails, self._since = blocks, 0
+        if self._works >= blocks:
+            self._works = 0  # it did, elsewhere
+        self.blocks = self._works or (blocks + 1) // 2
+
+
+async def sweep(
+    rpc: Rpc, query: dict[str, Any], span: tuple[int, int], width: Width, who: str
+) -> AsyncIterator[tuple[int, int, list[dict[str, Any]]]]:
+    """The logs that `query` (address, topics) names, as (first block, last block, logs), in order
+    and without gaps, in the blocks of `span`, both ends included.
+
+    `width` may be kept for a later sweep. `who` is what the logs are of, for messages. Raises
+    NodeError where the node refuses even a single block, or is lost.
+    """
+    start, end = span
+    while start <= end:
+        last = min(start + width.blocks - 1, end)
+        blocks = last - start + 1
+        try:
+            logs = await _logs(rpc, query, start, last)
+        except (RpcError, NodeError) as error:
+            if isinstance(error, NodeError) and (rpc.failure or blocks == 1):
+                raise
+            if blocks == 1:
+                raise NodeError(
+                    f"{who}: the node refuses the logs even of block {start} alone "
+                    f"({getattr(error, 'message', error)}); use a node that serves eth_getLogs"
+                ) from error
+            width.failed(blocks)
+            continue
+        width.worked(blocks)
+        yield start, last, logs
+        start = last + 1
+
+
+async def _logs(rpc: Rpc, query: dict[str, Any], start: int, end: int) -> list[dict[str, Any]]:
+    asked = {**query, "fromBlock": hex(start), "toBlock": hex(end)}
+    answer = await patience.request(rpc, "eth_getLogs", [asked])
+    if not isinstance(answer, list):
+        raise NodeError(f"eth_getLogs: expected a list of logs, node answered {answer!r:.80}")
+    return answer
+
+
+async def all_logs(rpc: Rpc, topics: Sequence[str], start: int, end: int) -> list[dict[str, Any]]:
+    """Every log of these topics in blocks `start` to `end`, whoever emitted it."""
+    found: list[dict[str, Any]] = []
+    query, width = {"topics": [list(topics)]}, Width(end - start + 1)
+    async for _, _, logs in sweep(rpc, query, (start, end), width, "all pools"):
+        found += logs
+    return found
