@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 from mevfast.dex.announced import Log, pair_of
 from mevfast.dex.reads import Answer, Question, Read, TickQuery, calldata, decoded, topic, value
-from mevfast.dex.ticks import doubt, nets, pairs, priced, query, read_ticks
+from mevfast.dex.ticks import doubt, entries, nets, priced, query, read_ticks
 from mevfast.errors import DataError
 from mevfast.model import PoolRecord
 
@@ -74,7 +74,7 @@ def read_v1(pool: str) -> Read:
         ticks = yield from read_ticks(_ticks_of(pool, bitmap_spacing))
         why = doubt(ticks, tick, active)
         if why is None and (ticks or bitmap_spacing == candidates[-1]):
-            found = pairs(ticks)
+            found = entries(ticks)
             break
     if why is not None:
         raise DataError(f"ticks of {pool}: {why}; a fork of other rules?")

@@ -59,16 +59,17 @@ def doubt(ticks: Ticks, tick: int, liquidity: int) -> str | None:
 
 
 def nets(ticks: Ticks, tick: int, liquidity: int, what: str) -> list[list[int]]:
-    """[[tick, liquidity_net], ...] as fields have them; DataError where they do not add up."""
+    """[[tick, liquidity_gross, liquidity_net], ...] as fields have them; DataError where they do
+    not add up."""
     why = doubt(ticks, tick, liquidity)
     if why is not None:
         raise DataError(f"ticks of {what}: {why}; a fork of other rules?")
-    return pairs(ticks)
+    return entries(ticks)
 
 
-def pairs(ticks: Ticks) -> list[list[int]]:
-    """[[tick, liquidity_net], ...]."""
-    return [[tick, net] for tick, _, net in ticks]
+def entries(ticks: Ticks) -> list[list[int]]:
+    """[[tick, liquidity_gross, liquidity_net], ...]: without gross no event could move them."""
+    return [list(tick) for tick in ticks]
 
 
 def priced(sqrt_price_x96: int, what: str) -> int:
