@@ -6,6 +6,7 @@ found and read by dex, the file is market_file's.
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -309,6 +310,9 @@ def run(args: argparse.Namespace) -> int:
     if args.block is not None:
         block = parse_integer(args.block, "--block", 0, _UINT64_MAX)
     config = load_config(args.config, deployed=False)
+    folder = Path(args.out).parent
+    if not os.access(folder, os.W_OK | os.X_OK):  # found out now, not after minutes of reading
+        raise DataError(f"{args.out}: expected a folder that can be written to, {folder} is none")
     began = time.monotonic()
     with _progress() as said:
         snapshot = uvloop.run(take(config, args.out, block, said))

@@ -236,7 +236,7 @@ def test_the_state_after_a_swap_is_the_snapshot_after_it(stage: Stage, take: Tak
     [
         ("chain_id = ", "chain_id = 9", ("expected chain id 9", 3)),
         ('name = "Uniswap V2"', 'name = "Uniswap V2"\nfrom_block = 99999999', ("", 0)),
-        ("ws://", "ws://127.0.0.1:1/", ("cannot connect", 3)),
+        ("ws://", "ws://127.0.0.1:1/", ("the connection was refused", 3)),
     ],
 )
 def test_what_stands_in_the_way_is_said_and_no_file_is_left(
@@ -256,15 +256,17 @@ def test_what_stands_in_the_way_is_said_and_no_file_is_left(
         assert "left out    " in captured.out
 
 
-def test_a_block_that_is_not_there_yet_is_refused(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_arguments_are_refused(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(config.parent / "market.json")
     arguments = ["snapshot", "--config", str(config), "-o", out]
     assert cli.main([*arguments, "--block", "99999999"]) == 3
     assert "--block: expected a block that the node has, was 99999999" in capsys.readouterr().err
     assert cli.main([*arguments, "--block", "x"]) == 2
     assert "--block: expected an integer" in capsys.readouterr().err
+    assert cli.main([*arguments[:-1], str(config.parent / "none" / "market.json")]) == 2
+    captured = capsys.readouterr()
+    assert "expected a folder that can be written to" in captured.err
+    assert "pools" not in captured.err  # said before anything was read
 
 
 def test_a_token_without_decimals_leaves_its_pools_out(
