@@ -205,6 +205,18 @@ def test_a_start_token_without_a_price_is_searched_where_gas_is_free(
     )
 
 
+def test_a_cycle_through_start_tokens_with_and_without_a_price_is_there_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    square = [pair(0, 1, 1000, 1000), pair(1, 3, 1000, 1100), pair(2, 3, 1000, 1000),
+              pair(0, 2, 1000, 1000)]  # fmt: skip
+    path = file_of(tmp_path / "market.json", square).path
+    for starts in (("WETH", "ARB"), ("ARB", "WETH")):
+        [cycle] = scan_json(capsys, path, "--start", *starts)["cycles"]
+        assert len(cycle["hops"]) == 4
+        assert cycle["profit_token"] == TOKENS[0].address
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
