@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from mevfast import cli, market_file
 from mevfast._pool import Pool as PoolState
 from mevfast._pool import Quote
+from mevfast.chain.rpc import Rpc
 from mevfast.devnet.market import ENGINE_ACCOUNT, Pool, prepared
 from mevfast.devnet.node import DEV_ACCOUNTS, Anvil
+from mevfast.dex import market as dex
 from mevfast.market_file import MarketFile
 from tests.chain.engine_stage import SUSHI, V2, V3, move, pool_of
 from tests.chain.executor_stage import Stage
@@ -229,6 +232,29 @@ def test_the_state_after_a_swap_is_the_snapshot_after_it(stage: Stage, take: Tak
             assert isinstance(each.pool.apply(symbols.index("WETH"), amount), Quote)
         pools.append(each)
     assert market_file.state_hash(pools) == after.state_hash
+
+
+def test_what_the_file_keeps_of_a_pool_is_enough_to_read_it_again(stage: Stage, take: Take) -> None:
+    taken, _ = take()
+    move(stage, pool_of(stage, V2, ("WETH", "USDC")), "WETH", 100_000)
+    later, _ = take("later.json")
+
+    async def read_again() -> list[market_file.State]:
+        async with await Rpc.connect(stage.node.ws_url) as rpc:
+            records = [pool.record for pool in taken.pools]
+            loaded = await dex.load(rpc, records, later.block)
+        assert not loaded.failed
+        return [
+            (
+                load.pool.name,
+                load.pool.kind,
+                ["0x" + token.hex() for token in load.pool.tokens],
+                PoolState(load.pool.kind, load.state).fields(),
+            )
+            for load in loaded.loads
+        ]
+
+    assert market_file.hash_states(uvloop.run(read_again())) == later.state_hash
 
 
 @pytest.mark.parametrize(
