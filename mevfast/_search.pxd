@@ -50,6 +50,8 @@ cdef class Search(Graph):
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil
     cdef int fund(self, const candidate *c, swap_plan *plan, double *net) noexcept nogil
+    cdef void appraise(self, uint64_t gas_price) noexcept nogil
+    cdef int next_cycle(self, double *net) noexcept nogil
     cdef void fill(self, const candidate *c, const sized_cycle *sized, uint32_t funding,
                    swap_plan *plan) noexcept nogil
     cdef void finish(self, swap_plan *plan, double *net) noexcept nogil

@@ -36,3 +36,6 @@ class Search(Graph):
     def find(
         self, slots: Iterable[int] | None = None, gas_price: int = 0, deadline: int = 0
     ) -> list[dict[str, Any]]: ...
+    def cycles(
+        self, slots: Iterable[int], gas_price: int = 0, most: int | None = None
+    ) -> list[dict[str, Any]]: ...

@@ -5,7 +5,9 @@ first hop, priced net of gas and lender's fee in the base token, and taken best 
 returned together share no pool. Same table, same calls: same plans in the same order.
 """
 
-from libc.math cimport INFINITY, exp, fmin
+import heapq
+
+from libc.math cimport INFINITY, exp, fmax, fmin
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -58,6 +60,9 @@ from mevfast._slots import KIND_NAMES
 cdef uint32_t[4] FUNDING_ORDER = [
     <uint32_t>FUNDING_FLASH_SWAP, <uint32_t>FUNDING_OWN, <uint32_t>FUNDING_BALANCER,
     <uint32_t>FUNDING_AAVE]
+
+cdef enum:
+    NONE_LEFT = -2  # of next_cycle, beside the reasons, which are not negative
 
 cdef uint64_t ONE_ETHER = 1000000000000000000
 
@@ -164,6 +169,54 @@ cdef class Search(Graph):
         finally:
             free(wanted)
         return [self.plan_dict(&self.plans[i]) | {"net": self.plan_net[i]} for i in range(n)]
+
+    def cycles(self, slots, uint64_t gas_price=0, most=None):
+        """Every cycle through any of `slots` that pays on the table as it is, best net first.
+
+        For looking at a market: unlike the plans of `find`, cycles may share pools, and the table
+        holds for each as if it were alone. The entries are those of `find`; with `most` only so many
+        of the best. A pool's candidates beyond max_sized are counted by `dropped`.
+        """
+        cdef uint32_t slot, sized
+        cdef int why
+        cdef double net = 0.0, floor = self.min_net
+        best = []  # a heap of (net, - place in the order of finding, plan)
+        found = 0
+        slots = list(dict.fromkeys(slots))
+        for number in slots:
+            if not 0 <= number < self.table.t.n_slots or not self.known[<uint32_t>number]:
+                raise IndexError(f"slot {number}: expected one that add_pool was called with")
+        try:
+            for slot in slots:
+                self.bloom = NULL
+                self.begin()
+                self.collect(&slot, 1)
+                self.scanned[slot] = True  # its cycles are not found again from their other pools
+                self.appraise(gas_price)
+                sized = 0
+                while sized < self.settings.max_sized:
+                    with nogil:
+                        why = self.next_cycle(&net)
+                    if why == NONE_LEFT:
+                        break
+                    sized += 1
+                    if why >= 0:
+                        self.drops[why] += 1
+                        continue
+                    found += 1
+                    entry = (net, -found, self.plan_dict(&self.scratch) | {"net": net})
+                    if most is None or len(best) < most:
+                        heapq.heappush(best, entry)
+                    else:
+                        heapq.heappushpop(best, entry)
+                    if len(best) == most:  # what cannot get among them is not sized
+                        self.min_net = fmax(floor, best[0][0])
+                self.drops[<int>DROP_CANDIDATE_LIMIT] += self.n_found
+        finally:
+            self.min_net = floor
+            for slot in slots:
+                self.scanned[slot] = False
+        return [plan for _, _, plan in sorted(best, reverse=True)]
 
     cdef dict plan_dict(self, const swap_plan *plan):
         """A plan as `find` says, without what it nets."""
@@ -313,19 +366,10 @@ cdef class Search(Graph):
         candidate is counted under a drop reason. Candidates are taken by their estimate; one whose
         bound does not beat what is there is not sized.
         """
-        cdef uint32_t i, at, sized = 0, cheapest = 0
+        cdef uint32_t i, at, sized = 0
         cdef double net
         cdef int why
-        self.gas_price = <double>gas_price
-        self.n_plans = 0
-        for i in range(N_FUNDINGS):
-            if self.settings.allowed[i] and (
-                    not self.settings.allowed[cheapest]
-                    or self.settings.gas_funding[i] < self.settings.gas_funding[cheapest]):
-                cheapest = i
-        for i in range(self.n_found):
-            self.found[i].most = self.found[i].bound \
-                - self.gas_units(&self.found[i], cheapest) * self.gas_price
+        self.appraise(gas_price)
         while True:
             at = self.next_candidate()
             if at == self.n_found:
@@ -350,6 +394,38 @@ cdef class Search(Graph):
         for i in range(self.n_plans):
             memcpy(self.plans[i].token, self.token_bytes + 20 * self.plans[i].hop[0].token_in, 20)
         return self.n_plans
+
+    cdef void appraise(self, uint64_t gas_price) noexcept nogil:
+        """Notes the most that each of the found can net, and that there are no plans yet."""
+        cdef uint32_t i, cheapest = 0
+        self.gas_price = <double>gas_price
+        self.n_plans = 0
+        for i in range(N_FUNDINGS):
+            if self.settings.allowed[i] and (
+                    not self.settings.allowed[cheapest]
+                    or self.settings.gas_funding[i] < self.settings.gas_funding[cheapest]):
+                cheapest = i
+        for i in range(self.n_found):
+            self.found[i].most = self.found[i].bound \
+                - self.gas_units(&self.found[i], cheapest) * self.gas_price
+
+    cdef int next_cycle(self, double *net) noexcept nogil:
+        """Sizes the candidate with the best estimate, alone, into `scratch`.
+
+        Returns -1 with it and what it nets, the drop_reason, or NONE_LEFT.
+        """
+        cdef uint32_t at = self.next_candidate()
+        cdef int why
+        if at == self.n_found:
+            return NONE_LEFT
+        why = self.fund(&self.found[at], &self.scratch, net)
+        self.forget(at)
+        if why >= 0:
+            return why
+        self.scratch.deadline = 0
+        self.finish(&self.scratch, net)
+        memcpy(self.scratch.token, self.token_bytes + 20 * self.scratch.hop[0].token_in, 20)
+        return why
 
     cdef void finish(self, swap_plan *plan, double *net) noexcept nogil:
         """Takes a plan that will be returned from nearly to exactly the best input."""

@@ -29,7 +29,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
 _ADDRESS_OR_ID = re.compile(r"0x(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})", re.ASCII)
 _ADDRESS_LENGTH = 42
-_LARGEST_DECIMALS = 77  # 10**77 is the last power of ten in 256 bits
+LARGEST_DECIMALS = 77  # 10**77 is the last power of ten in 256 bits
 _UINT64_MAX = (1 << 64) - 1
 _MOST = 1 << 24  # tokens or pools: more than any chain has
 _GZIP = b"\x1f\x8b"
@@ -122,7 +122,7 @@ def _token(entry: Any, where: str) -> Token:
     return Token(
         address=_hex(fields, "address", where, _ADDRESS, "0x and 40 hex digits"),
         symbol=symbol,
-        decimals=integer_field(fields, "decimals", where, 0, _LARGEST_DECIMALS),
+        decimals=integer_field(fields, "decimals", where, 0, LARGEST_DECIMALS),
     )
 
 

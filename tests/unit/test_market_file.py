@@ -71,6 +71,7 @@ def test_the_same_market_is_the_same_bytes(market: MarketFile, tmp_path: Path) -
         market_file.write(dataclasses.replace(market, path=str(tmp_path / name)))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+    assert (tmp_path / "a.json.gz").read_bytes()[4:8] == bytes(4)  # RFC 1952: no time in it
 
 
 def test_what_a_venue_said_of_a_pool_comes_back(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_written_file_says_the_same_in_json(
         (None, "cannot be read: No such file"),
         (b"\x7fELF\x00", "expected a JSON object of format mevfast-market/1"),
         (b"[]", "expected a JSON object of format mevfast-market/1"),
-        (b'{"format": "mevfast-vectors/1"}', "expected 'mevfast-market/1', was 'mevfast-vectors/1'"),
+        (b'{"format": "mevfast-vectors/1"}', "'mevfast-market/1', was 'mevfast-vectors/1'"),
         (b"\x1f\x8bno archive", "cannot be read"),
     ],
 )

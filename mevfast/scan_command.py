@@ -1,0 +1,318 @@
+"""The command `scan`: the profitable cycles of a market file.
+
+Owns which of the market's pools go into a search, the choice of start tokens, and the printing;
+cycles are found and sized by _search. Must not quote by itself.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from mevfast import market_file
+from mevfast._cache import KINDS, Table
+from mevfast._fields import parse_integer
+from mevfast._search import FUNDING_NAMES, Search
+from mevfast.engine import GAS_FUNDING, GAS_V2, GAS_V3
+from mevfast.errors import DataError
+from mevfast.market_file import MarketFile, MarketPool, Token
+
+HELP = """profitable cycles of a market file, best first
+
+A cycle is 2 to 4 swaps that begin and end with the same start token, every pool at most once, with
+the input that earns most. Each holds for the market as it is: of two that share a pool only one
+can be taken. Amounts are exact: `python -m mevfast quote` on each hop gives the same, one by one.
+Profit is counted in the start token; net profit is less the gas of a transaction at --gas-price.
+Cycles are ranked by net profit in the first base token, at the price of their deepest pool.
+
+examples:
+  python -m mevfast snapshot --config mevfast.toml -o market.json
+  python -m mevfast scan market.json --top 10
+  python -m mevfast scan market.json --start WETH --start USDC --gas-price 100000000 --json
+"""
+
+MAX_HOPS = 4
+SHOWN = 20
+"""Cycles in the table where --top does not say; --json has them all."""
+MOST_PER_POOL = 8192
+"""Candidates sized for one pool, best estimates first: all that a Search keeps."""
+_UINT64_MAX = (1 << 64) - 1
+_DIGITS = 80  # every 256-bit integer exactly
+_NO_PRICE = "no_price"
+_CUT = "candidate_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan found: cycles as Search gives them, and what it did not look at."""
+
+    cycles: list[dict[str, Any]]
+    scanned_pools: int
+    not_searched: dict[str, int]
+    dropped: dict[str, int]
+    elapsed_ms: float
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("market", metavar="MARKET", help="a mevfast-market/1 file, gzipped or not")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--max-hops", default=str(MAX_HOPS), metavar="N", help="longest cycle: 2, 3 or 4 (default)"
+    )
+    parser.add_argument(
+        "--top", metavar="N", help=f"the best N (default: {SHOWN}, all of them with --json)"
+    )
+    parser.add_argument(
+        "--start",
+        action="extend",
+        nargs="+",
+        metavar="TOKEN",
+        help="address or symbol of a token that cycles start from (default: the base tokens)",
+    )
+    parser.add_argument(
+        "--gas-price", default="0", metavar="WEI", help="for one unit of gas (default: 0)"
+    )
+
+
+# ---- the search ----
+
+
+def searched(pool: MarketPool) -> bool:
+    """Whether the search knows pools of this kind; its table has one fee for both directions."""
+    return pool.kind in KINDS and not isinstance(pool.pool.fields()["fee_pips"], list)
+
+
+def _put(table: Table, pool: MarketPool, block: int) -> int:
+    """The slot of a pool, put into the table with its state: the only place that knows how."""
+    state = pool.pool.fields()
+    if "ticks" in state:  # of a file that says no more, liquidity_gross is not known
+        state["ticks"] = [
+            (entry[0], entry[1] if len(entry) == 3 else 0, entry[-1]) for entry in state["ticks"]
+        ]
+    record = pool.record
+    token0, token1 = record.tokens
+    return table.put(record.address, pool.kind, token0, token1, state, block)
+
+
+def scan(
+    market: MarketFile,
+    starts: Sequence[Token],
+    *,
+    max_hops: int = MAX_HOPS,
+    most: int | None = None,
+    gas_price: int = 0,
+) -> Scan:
+    """Every cycle that pays from and to one of `starts`, or the best `most` of them.
+
+    `gas_price` in wei. The market must have base tokens: the first one is what gas is paid in.
+    Where gas costs nothing, start tokens without a price in it are searched as well, each by
+    itself: their cycles stand last, for nothing ranks them among the others.
+    """
+    began = time.perf_counter()
+    chosen = [pool for pool in market.pools if searched(pool)]
+    others = Counter(pool.kind for pool in market.pools if not searched(pool))
+    ticks = sum(len(pool.pool.fields().get("ticks", ())) + 16 for pool in chosen)
+    table = Table(capacity=max(1, len(chosen)), tick_capacity=max(1 << 10, 2 * ticks))
+    slots = [_put(table, pool, market.block) for pool in chosen]
+    unit = market.base_tokens[0]
+    alone = [] if gas_price else [token for token in starts if not _priced(token, unit, chosen)]
+    together = [token for token in starts if token not in alone]
+    dropped: Counter[str] = Counter()
+    cycles: list[dict[str, Any]] = []
+    counted: set[bytes] = set()  # cycles through these were found in them
+    for group, base in [(together, unit), *(([token], token) for token in alone)]:
+        search = Search(table, [_bytes(token) for token in group], _bytes(base))
+        search.configure(
+            max_hops=max_hops, max_sized=MOST_PER_POOL, gas_v2=GAS_V2, gas_v3=GAS_V3,
+            gas_funding=tuple(GAS_FUNDING[name] for name in FUNDING_NAMES),
+        )  # fmt: skip
+        for slot in slots:
+            search.add_pool(slot)
+        room = None if most is None else most - len(cycles)
+        if group and room != 0:
+            found = search.cycles(slots, gas_price, None if counted else room)
+            fresh = [each for each in found if not counted & {h["token_in"] for h in each["hops"]}]
+            cycles += fresh[:room]
+        counted |= {_bytes(token) for token in group}
+        dropped.update(search.dropped())
+    return Scan(
+        cycles=cycles,
+        scanned_pools=len(chosen),
+        not_searched=dict(sorted(others.items())),
+        dropped=dict(dropped),
+        elapsed_ms=(time.perf_counter() - began) * 1e3,
+    )
+
+
+def _bytes(token: Token) -> bytes:
+    return bytes.fromhex(token.address[2:])
+
+
+def _priced(token: Token, unit: Token, pools: Sequence[MarketPool]) -> bool:
+    """Whether a pool says what a token is worth in the unit."""
+    return token == unit or any(
+        pool.pool.marginal_price(pool.tokens.index(token), pool.tokens.index(unit)) > 0.0
+        for pool in pools
+        if token in pool.tokens and unit in pool.tokens
+    )
+
+
+# ---- the choice of tokens ----
+
+
+def start_tokens(market: MarketFile, names: Sequence[str] | None) -> list[Token]:
+    """The tokens that cycles start from, each once; DataError for a name that is not one token."""
+    if not market.base_tokens:
+        raise DataError(f"{market.path}: base_tokens: expected at least one, was []")
+    if not names:
+        return list(market.base_tokens)
+    return list(dict.fromkeys(_named(market, name) for name in names))
+
+
+def _named(market: MarketFile, name: str) -> Token:
+    found = [token for token in market.tokens if name.lower() == token.address]
+    found = found or [token for token in market.tokens if name == token.symbol]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        addresses = ", ".join(token.address for token in found[:5])
+        raise DataError(
+            f"--start: expected one token, {len(found)} of {market.path} are called {name!r:.60}; "
+            f"name it by its address: {addresses}"
+        )
+    raise DataError(
+        f"--start: expected the address or symbol of a token of {market.path}, was {name!r:.80}"
+    )
+
+
+# ---- printing ----
+
+
+def _net(cycle: dict[str, Any]) -> int:
+    """Profit less gas, token units: min_profit is what the gas takes, where no more is asked."""
+    return int(cycle["profit"] - cycle["min_profit"])
+
+
+def _json(result: Scan, market: MarketFile) -> dict[str, Any]:
+    names = {pool.record.address: pool.address for pool in market.pools}
+    return {
+        "cycles": [
+            {
+                "profit_token": "0x" + cycle["token"].hex(),
+                "amount_in": str(cycle["amount_in"]),
+                "amount_out": str(cycle["amount_out"]),
+                "profit": str(cycle["profit"]),
+                "net_profit": str(_net(cycle)),
+                "hops": [
+                    {
+                        "pool": names[hop["pool"]],
+                        "kind": hop["kind"],
+                        "token_in": "0x" + hop["token_in"].hex(),
+                        "token_out": "0x" + hop["token_out"].hex(),
+                        "amount_in": str(hop["amount_in"]),
+                        "amount_out": str(hop["amount_out"]),
+                    }
+                    for hop in cycle["hops"]
+                ],
+            }
+            for cycle in result.cycles
+        ],
+        "scanned_pools": result.scanned_pools,
+        "elapsed_ms": round(result.elapsed_ms, 3),
+        "not_searched": result.not_searched,
+    }
+
+
+def _units(amount: int, token: Token) -> str:
+    with localcontext() as context:
+        context.prec = _DIGITS
+        return f"{Decimal(amount).scaleb(-token.decimals):f}"
+
+
+def _way(cycle: dict[str, Any], names: dict[bytes, Token]) -> str:
+    """The tokens and pools of a cycle, one swap a line."""
+    return "\n".join(
+        f"{names[hop['token_in']].symbol} > {names[hop['token_out']].symbol} {hop['kind']} "
+        f"0x{hop['pool'].hex()}"
+        for hop in cycle["hops"]
+    )
+
+
+def _grid(result: Scan, market: MarketFile) -> Grid:
+    names = {bytes.fromhex(token.address[2:]): token for token in market.tokens}
+    grid = Grid(show_lines=True)
+    for title in ("token", "in", "profit", "net"):
+        grid.add_column(title, justify="left" if title == "token" else "right", overflow="fold")
+    grid.add_column("swaps", no_wrap=True)
+    for cycle in result.cycles:
+        token = names[cycle["token"]]
+        grid.add_row(
+            token.symbol,
+            _units(cycle["amount_in"], token),
+            _units(cycle["profit"], token),
+            _units(_net(cycle), token),
+            _way(cycle, names),
+        )
+    return grid
+
+
+def _remarks(result: Scan, market: MarketFile) -> list[str]:
+    """What the cycles do not include, and why."""
+    lines = []
+    if result.not_searched:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in result.not_searched.items())
+        lines.append(f"not searched: {sum(result.not_searched.values())} pools ({kinds})")
+    if result.dropped.get(_NO_PRICE):
+        unit = market.base_tokens[0].symbol
+        lines.append(
+            f"left out: {result.dropped[_NO_PRICE]} candidates in start tokens that no searched "
+            f"pool prices in {unit}: without --gas-price they need no price"
+        )
+    if result.dropped.get(_CUT):
+        lines.append(
+            f"left out: {result.dropped[_CUT]} candidates beyond {MOST_PER_POOL} of one pool"
+        )
+    return lines
+
+
+def _print(result: Scan, market: MarketFile, limit: int) -> None:
+    if result.cycles:
+        console = Console(highlight=False, markup=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, markup=False, width=200)
+        console.print(_grid(result, market))
+    full = len(result.cycles) == limit
+    print(
+        f"{'the best ' if full else ''}{len(result.cycles)} "
+        f"{'cycle that pays' if len(result.cycles) == 1 else 'cycles that pay'}, "
+        f"{result.scanned_pools} pools scanned at block {market.block} "
+        f"in {result.elapsed_ms:.1f} ms"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the cycles; DataError for a wrong file or argument."""
+    max_hops = parse_integer(args.max_hops, "--max-hops", 2, MAX_HOPS)
+    gas_price = parse_integer(args.gas_price, "--gas-price", 0, _UINT64_MAX)
+    most = None if args.json else SHOWN
+    if args.top is not None:
+        most = parse_integer(args.top, "--top", 1, 1 << 30)
+    market = market_file.load(args.market)
+    starts = start_tokens(market, args.start)
+    result = scan(market, starts, max_hops=max_hops, most=most, gas_price=gas_price)
+    if args.json:
+        print(json.dumps(_json(result, market)))
+    else:
+        _print(result, market, most or 0)
+    for line in _remarks(result, market):
+        print(line, file=sys.stderr)
+    return 0
