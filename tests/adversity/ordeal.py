@@ -47,6 +47,9 @@ RECOVERY_S = 6.0
 QUICK_TIMEOUTS = {"request_timeout_s": 1.0, "head_timeout_s": 1.5}
 """For faults that only a timeout reveals."""
 RECONNECT_S = (0.05, 0.1, 0.2)
+GAS_LIMIT = settings.Gas(limit_percent=1000)
+"""Prices move so far here that a V3 swap may cross dozens of ticks, and walk hundreds of empty
+words of a bitmap: that our transaction has too little gas for it is another test's business."""
 
 
 class Ear(logging.Handler):
@@ -336,7 +339,9 @@ async def ordeal(
         risk = settings.Risk(
             max_head_age_s=300.0, max_consecutive_reverts=1000, max_gas_wei_per_hour=10**20
         )
-        rules = engine_config(stage, factories=(V2, SUSHI, V3), url=node.url, risk=risk, **config)
+        rules = engine_config(
+            stage, factories=(V2, SUSHI, V3), url=node.url, risk=risk, gas=GAS_LIMIT, **config
+        )
         if fallbacks:
             others = {"fallback_urls": tuple(other.url for other in fallbacks)}
             again = replace(rules.node, **others, return_after_s=return_after_s)
