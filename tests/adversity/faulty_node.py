@@ -162,7 +162,7 @@ class FaultyNode:
             self.struck.append(name)
             session.muted = True
             if deaf and not session.peer.writer.is_closing():
-                session.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+                session.peer.writer.transport.pause_reading()
 
     def heal(self) -> None:
         """Ends every fault that lasts, and lets go what lies back. What is mute stays so, and a

@@ -9,8 +9,9 @@ import copy
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -19,7 +20,7 @@ from mevfast import engine as engine_module
 from mevfast.devnet.market import Pool
 from mevfast.engine import Engine
 from tests.adversity.faults import Fault
-from tests.adversity.faulty_node import FaultyNode
+from tests.adversity.faulty_node import FaultyNode, Session
 from tests.chain.engine_stage import (
     SUSHI,
     V2,
@@ -46,6 +47,9 @@ RECOVERY_S = 6.0
 QUICK_TIMEOUTS = {"request_timeout_s": 1.0, "head_timeout_s": 1.5}
 """For faults that only a timeout reveals."""
 RECONNECT_S = (0.05, 0.1, 0.2)
+GAS_LIMIT = settings.Gas(limit_percent=1000)
+"""Prices move so far here that a V3 swap may cross dozens of ticks, and walk hundreds of empty
+words of a bitmap: that our transaction has too little gas for it is another test's business."""
 
 
 class Ear(logging.Handler):
@@ -80,6 +84,7 @@ class Ordeal:
 
     def __init__(self, stage: Stage, node: FaultyNode, chance: random.Random) -> None:
         self.stage, self.node, self.chance = stage, node, chance
+        self.nodes = [node]  # and those that the engine may turn to
         self.pools = [pool_of(stage, name, PAIR, fee) for name in FEES for fee in FEES[name]]
         self.engine: Engine
         self.ear = Ear()
@@ -153,11 +158,15 @@ class Ordeal:
         """Waits until the node has told its clients of the newest block, if it will at all."""
         tip, end = self.tip, time.monotonic() + patience_s
         while time.monotonic() < end:
-            sessions = self.node.sessions
-            if sessions and sessions[-1].delivered and sessions[-1].delivered[-1].number >= tip:
+            newest = [each.delivered[-1] for each in self.sessions() if each.delivered]
+            if newest and newest[-1].number >= tip:
                 break
             await asyncio.sleep(0.002)
         await asyncio.sleep(0.005)
+
+    def sessions(self) -> list[Session]:
+        """The connections there are, to whichever node."""
+        return [session for node in self.nodes for session in node.sessions]
 
     async def until(self, condition: Any, what: str, limit_s: float = RECOVERY_S) -> None:
         """Waits for a condition and mines quiet blocks meanwhile."""
@@ -250,7 +259,7 @@ class Ordeal:
         assert not unexplained, f"{unexplained}; {self.told()}"
         assert not self.wrong_sends, f"{self.wrong_sends}; {self.told()}"
         # Of what the engine wrote into a connection that was ending, the node saw nothing.
-        assert len(self.node.sends) <= self.sent
+        assert sum(len(node.sends) for node in self.nodes) <= self.sent
 
     async def watch(self) -> None:
         """Sees to it that nothing is sent between doubt and recovery."""
@@ -310,18 +319,33 @@ def different(table: dict[bytes, dict[str, Any]], truth: dict[bytes, dict[str, A
 
 @asynccontextmanager
 async def ordeal(
-    stage: Stage, chance: random.Random, *, executor: str = "", first_trade: bool = True,
+    stage: Stage,
+    chance: random.Random,
+    *,
+    fallbacks: Sequence[FaultyNode] = (),
+    return_after_s: float = 60.0,
+    first_trade: bool = True,
+    prepare: Callable[[FaultyNode], None] = lambda node: None,
     **config: Any,
-) -> AsyncIterator[Ordeal]:  # fmt: skip
-    """An ordeal whose engine is live; its first trade has landed, if wanted."""
+) -> AsyncIterator[Ordeal]:
+    """An ordeal whose engine is live; its first trade has landed, if wanted.
+
+    `prepare` may spoil the node before the engine is there. `config` goes to engine_config.
+    """
     async with FaultyNode(stage.node.port) as node:
+        prepare(node)
         each = Ordeal(stage, node, chance)
+        each.nodes += fallbacks
         risk = settings.Risk(
             max_head_age_s=300.0, max_consecutive_reverts=1000, max_gas_wei_per_hour=10**20
         )
         rules = engine_config(
-            stage, factories=(V2, SUSHI, V3), url=node.url, executor=executor, risk=risk, **config
+            stage, factories=(V2, SUSHI, V3), url=node.url, risk=risk, gas=GAS_LIMIT, **config
         )
+        if fallbacks:
+            others = {"fallback_urls": tuple(other.url for other in fallbacks)}
+            again = replace(rules.node, **others, return_after_s=return_after_s)
+            rules = replace(rules, node=again)
 
         def live(_: Engine) -> None:
             each.lives += 1

@@ -8,7 +8,8 @@ import logging
 import random
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from mevfast.devnet.node import Anvil
 from mevfast.engine import Engine
 from mevfast.errors import DevnetError
 from mevfast.execution.deploy import deploy_executor
+from tests.adversity.faults import CATALOGUE
 from tests.adversity.faulty_node import FaultyNode
 from tests.adversity.ordeal import RECONNECT_S, Ordeal, different
 from tests.adversity.schedule import draw, play, schedule
@@ -112,20 +114,35 @@ class Voyage(Ordeal):
     def __init__(self, net: Devnet, node: FaultyNode, chance: random.Random) -> None:
         super().__init__(Stage(net.node, net.market), node, chance)
         self.net = net
+        self.errors: list[str] = []
+        self.lines: deque[str] = deque(maxlen=20)
+
+    def hear_errors(self) -> None:
+        """Tells what the engine calls an error, with what struck last before it."""
+        records, self.ear.records = self.ear.records, []
+        self.lines.extend(record.getMessage() for record in records)
+        for record in records:
+            if record.levelno >= logging.ERROR:
+                self.errors.append(f"{record.getMessage()} (after {self.node.struck[-4:]})")
+                say(self.errors[-1])
 
     def block(self) -> None:
         """One block more than the clock's."""
         self.stage.node.rpc("evm_mine")
 
     def reorg(self, depth: int, busy: bool = False) -> None:
-        """Replaces the newest blocks. The traders begin anew: they count their nonces."""
+        """Replaces the newest blocks. The traders begin anew: they count their nonces.
+
+        anvil's clock goes back with the chain, and would stay behind.
+        """
         self.net.stop_traders()
         super().reorg(depth, busy)
+        self.stage.node.rpc("anvil_setTime", int(time.time()))
         self.net.seed += 1
         self.net.start_traders()
 
 
-async def soak(minutes: float, seed: int) -> dict[str, Any]:
+async def soak(minutes: float, seed: int, only: Sequence[str] = ()) -> dict[str, Any]:
     """The engine on the embedded chain behind the faulty node for so long."""
     net = Devnet(seed=seed, traders=False, swaps_per_second=SWAPS_PER_SECOND)
     async with net, FaultyNode(net.node.port) as node:
@@ -153,7 +170,7 @@ async def soak(minutes: float, seed: int) -> dict[str, Any]:
             with each.ear.listening():
                 await _wait(lambda: each.live or running.done(), "the engine is live")
                 each.floor = each.tip
-                figures = await _faults(each, running, minutes)
+                figures = await _faults(each, running, minutes, only)
                 figures |= await _calm(each)
         finally:
             watching.cancel()
@@ -164,14 +181,16 @@ async def soak(minutes: float, seed: int) -> dict[str, Any]:
         return figures
 
 
-async def _faults(each: Voyage, running: asyncio.Task[None], minutes: float) -> dict[str, Any]:
+async def _faults(
+    each: Voyage, running: asyncio.Task[None], minutes: float, only: Sequence[str]
+) -> dict[str, Any]:
     """Faults until the time is over; memory at the start and at the end of it."""
     end = time.monotonic() + 60 * minutes
     struck: Counter[str] = Counter()
     told = time.monotonic()
     start_mb, doubt_s = _memory_mb(), 0.0
     while time.monotonic() < end and not running.done():
-        fault = draw(each.chance)
+        fault = CATALOGUE[each.chance.choice(only)] if only else draw(each.chance)
         struck[fault.name] += 1
         await each.strike(fault, each.chance.random())
         await asyncio.sleep(each.chance.uniform(*FAULT_LASTS_S))
@@ -180,6 +199,7 @@ async def _faults(each: Voyage, running: asyncio.Task[None], minutes: float) -> 
         while time.monotonic() < calm and not running.done():
             await asyncio.sleep(0.01)
             doubt_s += 0.0 if each.engine.core.live else 0.01
+        each.hear_errors()
         try:
             each.net.check()
         except DevnetError as error:  # traders go with the connection that a reorg takes away
@@ -205,6 +225,7 @@ async def _calm(each: Voyage) -> dict[str, Any]:
     """After the last fault: everything is booked, and the table is a fresh load's."""
     each.net.stop_traders()
     each.node.heal()
+    each.hear_errors()
     engine = each.engine
     why = ""
     try:
@@ -229,7 +250,8 @@ async def _calm(each: Voyage) -> dict[str, Any]:
         "unexplained_trades": engine.outcomes["unexplained"],
         "sent_in_doubt": each.wrong_sends,
         "times_live": each.lives,
-        "last_lines": each.ear.lines()[-5:],
+        "errors": each.errors[:10],
+        "last_lines": list(each.lines)[-5:],
     }
 
 
@@ -263,6 +285,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--schedules", type=int, default=SCHEDULES, help="default %(default)s")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="the first one (default 1)")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(CATALOGUE), default=(), metavar="FAULT",
+        help="in the minutes on the embedded chain none but these",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     args = parser.parse_args(argv)
     result: dict[str, Any] = {}
@@ -272,7 +298,7 @@ def main(argv: list[str] | None = None) -> int:
         good = not result["schedules"]["failed"]
     if args.minutes:
         with mock.patch.object(engine_module, "RECONNECT_S", RECONNECT_S):
-            result["soak"] = uvloop.run(soak(args.minutes, args.seed))
+            result["soak"] = uvloop.run(soak(args.minutes, args.seed, args.only))
         result["soak"]["held"] = held(result["soak"])
         good = good and result["soak"]["held"]
     result["held"] = good

@@ -1,13 +1,16 @@
 """Every fault of the catalogue once, in the middle of real swaps, mints and burns: the engine is
 live again, its table is the chain's slot by slot, it sent nothing meanwhile, and it says so."""
 
+import asyncio
 import random
 import zlib
+from types import SimpleNamespace
 
 import pytest
 
 from tests.adversity.faults import CATALOGUE, Fault
-from tests.adversity.ordeal import QUICK_TIMEOUTS, ordeal
+from tests.adversity.faulty_node import FaultyNode
+from tests.adversity.ordeal import QUICK_TIMEOUTS, Ordeal, ordeal
 from tests.chain.engine_stage import on_loop
 from tests.chain.executor_stage import Stage, stage, theatre
 
@@ -42,3 +45,18 @@ def test_the_engine_outlives(stage: Stage, fault: Fault, go: int) -> None:
                 each.explains(said)
 
     play()
+
+
+@on_loop
+async def test_a_transaction_sent_in_doubt_would_be_seen(stage: Stage) -> None:
+    async with FaultyNode(stage.node.port) as node:
+        each = Ordeal(stage, node, random.Random(1))
+        core = SimpleNamespace(live=True, paused=False, n_sent=0, audit=None)
+        each.engine = SimpleNamespace(core=core)
+        watch = asyncio.create_task(each.watch())
+        for live, sent, wrong in ((True, 1, 0), (False, 1, 0), (False, 2, 1), (True, 3, 1)):
+            core.live, core.n_sent = live, sent
+            await asyncio.sleep(0.02)
+            assert len(each.wrong_sends) == wrong
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
