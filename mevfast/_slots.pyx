@@ -535,6 +535,40 @@ cdef class Slots(SlotsView):
             table_flag(&self.t, slot, <uint8_t>SLOT_LOADING if on else 0,
                        0 if on else <uint8_t>SLOT_LOADING)
 
+    def overwrite(self, uint32_t slot, state, uint64_t block, uint32_t log_index):
+        """Moves a slot to `state` as one event that says all of it would; ticks stay as they are.
+
+        Returns one of APPLY_NAMES. For tests: it is journaled like any event.
+        """
+        cdef slot_body body
+        cdef pool_slot *to
+        cdef Pool pool
+        cdef int result
+        self._check_slot(slot)
+        to = &self.t.slots[slot]
+        pool = state if isinstance(state, Pool) else Pool(KIND_NAMES[to.body.kind], state)
+        result = table_order(&self.t, &to.body, block, log_index)
+        if result == APPLY_CHANGED:
+            undo_body(&self.t, slot, block, log_index)
+            body = to.body
+            body.block, body.log_index = block, log_index
+            if body.flags & SLOT_STALE:
+                result = APPLY_STALE_NOTED
+            elif kind_is_concentrated(body.kind):
+                body.v3.sqrt_price_x96 = pool.state.v3.sqrt_price_x96
+                body.v3.liquidity, body.v3.tick = pool.state.v3.liquidity, pool.state.v3.tick
+            elif kind_wide_bytes(body.kind) == 0:
+                body.solidly = pool.state.solidly
+            seq_write_begin(&to.sequence)
+            if result == APPLY_CHANGED and kind_wide_bytes(body.kind) != 0:
+                seq_store(table_wide(&self.t, &body), &pool.state.curve, kind_wide_bytes(body.kind))
+            table_store(to, &body)
+            seq_write_end(&to.sequence)
+            if kind_is_concentrated(body.kind):
+                table_note_moved(&self.t, slot)
+        self.t.head.applied[result] += 1
+        return APPLY_NAMES[result]
+
     # ---- taking back ----
 
     def rollback(self, uint64_t block):
