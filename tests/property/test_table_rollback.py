@@ -118,12 +118,10 @@ def do(table: Table, step: Step) -> str:
         slot = table.slot(id_of(kind))
         assert slot is not None
         return table.overwrite(slot, other(kind, n), block, index)
-    pool = SLOTS[with_what]
-    state = {V2: ("uniswap_v2", TOKENS, V2_STATE), V3: ("uniswap_v3", TOKENS, V3_STATE)}.get(pool)
-    if state is None:
-        kind = list(WHOLE)[with_what - 2]
-        state = (kind, tokens_of(kind), WHOLE[kind])
-    table.put(pool, *state, block)
+    kind = ("uniswap_v2", "uniswap_v3", *WHOLE)[with_what]
+    tokens = TOKENS if with_what < 2 else tokens_of(kind)
+    state = {"uniswap_v2": V2_STATE, "uniswap_v3": V3_STATE}.get(kind) or WHOLE[kind]
+    table.put(SLOTS[with_what], kind, tokens, state, block)
     return "put"
 
 
