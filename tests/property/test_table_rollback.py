@@ -120,8 +120,8 @@ def do(table: Table, step: Step) -> str:
         return table.overwrite(slot, other(kind, n), block, index)
     kind = ("uniswap_v2", "uniswap_v3", *WHOLE)[with_what]
     tokens = TOKENS if with_what < 2 else tokens_of(kind)
-    state = {"uniswap_v2": V2_STATE, "uniswap_v3": V3_STATE}.get(kind) or WHOLE[kind]
-    table.put(SLOTS[with_what], kind, tokens, state, block)
+    known: dict[str, dict[str, Any]] = {**WHOLE, "uniswap_v2": V2_STATE, "uniswap_v3": V3_STATE}
+    table.put(SLOTS[with_what], kind, tokens, known[kind], block)
     return "put"
 
 
