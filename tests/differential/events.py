@@ -167,7 +167,8 @@ def _transact(family: Family, market: Market, rng: Random) -> tuple[str | None, 
             return ("swap" if done else None), logs
         name, act = rng.choice(acts.of(market))
         try:
-            act(family, market, rng)
+            with family.evm.whole():
+                act(family, market, rng)
         except Reverted:
             return None, logs
         return name, logs
