@@ -27,7 +27,7 @@ from mevfast._slots cimport (
     APPLY_INCONSISTENT,
     APPLY_MALFORMED,
     TABLE_NO_SLOT,
-    table_find,
+    event_slot,
 )
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast._wire cimport wire_parse
@@ -195,7 +195,7 @@ cdef class Core:
             return 0
         if self.n_pending:
             self.own_log(e)
-        slot = table_find(&self.table.t, e.address)
+        slot = event_slot(&self.table.t, e)
         if slot != TABLE_NO_SLOT:
             self.audit.before(e, slot)
         result = table_apply(&self.table.t, e, &slot)
@@ -355,7 +355,7 @@ cdef class Core:
         self.doubt = ""
         self.live = True
         # What was observed before has no state to be compared with.
-        self.audit.n_queued = 0
+        self.audit.clear()
         # Not the larger of both: a log that claimed a later block would hold back every decision.
         self.logs_block = block
         for i in range(self.n_buffer):

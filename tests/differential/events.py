@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from mevfast._audit import Audit
 from mevfast._cache import Table
 from mevfast._pool import Pool
 from tests import frames
@@ -34,6 +35,7 @@ class Tally:
     exact: int = 0
     transactions: int = 0
     undone: int = 0
+    audited: int = 0
     results: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Follower:
         self.market, self.tally = market, tally
         self.who = acts.identity(family, market)
         self.table = Table(4, ARENA)
+        self.audit = Audit(self.table)
         self.block = FIRST_BLOCK
         self.past: dict[int, dict[str, Any]] = {}
         """By block: the pool's own state after it, since it was last put."""
@@ -84,17 +87,17 @@ class Follower:
     def hear(self, logs: list[Log]) -> list[str]:
         """A block with these logs; what became of those of this pool."""
         self.block += 1
-        results = []
-        for index, log in enumerate(logs):
-            result, slot = self.table.apply(frame(log, self.block, index))
-            if slot is not None:
-                results.append(result)
+        heard = [frame(log, self.block, index) for index, log in enumerate(logs)]
+        results = [result for result, slot in self.audit.replay(heard) if slot is not None]
         self.tally.results.update(results)
         return results
 
     def check(self, what: str, before: dict[str, Any]) -> bool:
         """Whether the slot is as the contract is; a stale one is put again."""
         now, held = self.state(), self.held()
+        if self.audit.mismatches:
+            self.tally.wrong.append(f"after {what}: {self.audit.mismatches}\nbefore: {before}")
+            return False
         if held is None:
             self.put()
             return True
@@ -155,6 +158,7 @@ def _follow(family: Family, place: Place, tally: Tally) -> None:
         if tally.wrong:
             tally.wrong[-1] = f"{place}: {tally.wrong[-1]}"
             return
+    tally.audited += follower.audit.n_checks
 
 
 def _transact(family: Family, market: Market, rng: Random) -> tuple[str | None, list[Log]]:
