@@ -125,21 +125,25 @@ class Follower:
 
 
 def run(
-    family: Family, name: str, *, pools: int, seed: int,
+    family: Family, name: str, *, pools: int, seed: int, lost: float = 0.0,
     step: Callable[[int], object] = lambda done: None,
 ) -> Tally:  # fmt: skip
-    """TRANSACTIONS on each of so many new pools; stops at the first that is wrong."""
+    """TRANSACTIONS on each of so many new pools; stops at the first that is wrong.
+
+    `lost` is the share of logs that the table never hears of; `step` is told after each pool how
+    many transactions it took.
+    """
     tally = Tally()
     for number in range(pools):
         with family.evm.scratch():
-            _follow(family, Place(f"events {name}", seed, number), tally)
+            _follow(family, Place(f"events {name}", seed, number), tally, lost)
         step(TRANSACTIONS)
         if tally.wrong:
             break
     return tally
 
 
-def _follow(family: Family, place: Place, tally: Tally) -> None:
+def _follow(family: Family, place: Place, tally: Tally, lost: float) -> None:
     rng = place.dice()
     market = family.pool(rng)
     follower = Follower(family, market, tally)
@@ -150,7 +154,7 @@ def _follow(family: Family, place: Place, tally: Tally) -> None:
             continue
         tally.transactions += 1
         tally.events[what] += 1
-        results = follower.hear(logs)
+        results = follower.hear([log for log in logs if not lost or rng.random() >= lost])
         if {"malformed", "inconsistent", "old", "out_of_order"} & set(results):
             tally.wrong.append(f"after {what}: {results}, before {before}")
         elif follower.check(what, before) and rng.random() < _TAKEN_BACK:
