@@ -197,6 +197,7 @@ class Evm:
         except Reverted:
             self._evm.revert(checkpoint)
             raise
+        self._evm.commit()
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
