@@ -18,7 +18,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from picows.picows cimport WSFrame
 
-from mevfast._audit cimport AUDIT_QUEUE, Audit
+from mevfast._audit cimport Audit
 from mevfast._cache cimport table_apply, table_knows, table_refresh
 from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._math cimport u256_to_pyint
@@ -51,6 +51,7 @@ from mevfast._slots import KIND_NAMES
 
 cdef uint32_t MAX_BUFFERED = 100000
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
+cdef uint32_t AUDITED_AT_ONCE = 32   # logs that are caught up: fewer than what the audit can queue
 cdef uint64_t MAX_AHEAD = 16          # blocks that a log may be ahead of the newest head
 
 
@@ -151,7 +152,7 @@ cdef class Core:
             if self.audit.suspect_block:
                 self.doubt_swap()
         else:
-            self.audit.n_queued = 0  # what doubt began with is checked again when it is caught up
+            self.audit.clear()  # what doubt began with is checked again when it is caught up
         if self.live and self.n_touched and self.fresh:
             self.act()
         self.batch_start = 0
@@ -482,7 +483,7 @@ cdef class Core:
             p = &self.pending[i]
             if p.used and p.landed and p.landed_block > block:
                 p.landed = p.replayed = False
-        self.audit.n_queued = 0
+        self.audit.clear()
         return len(slots)
 
     def catch_up(self, list messages):
@@ -493,20 +494,21 @@ cdef class Core:
         cdef log_event log
         cdef head_event head
         cdef bytes message
+        cdef uint32_t n
         cdef uint64_t before = self.table.t.head.applied[<int>APPLY_CHANGED]
         # What the node was asked for lacks nothing: a swap that contradicts it is a mismatch.
         self.audit.doubts_logs = False
         self.audit.suspect_block = 0
         if self.live:
             raise ValueError("catch_up: expected a table in doubt, it is live")
-        for message in messages:
+        for n, message in enumerate(messages, 1):
             if wire_parse(<const char *>message, len(message), &log, &head) != WIRE_LOG:
                 raise ValueError(f"expected a log, was {message[:120]!r}")
             if log.kind != EVENT_UNKNOWN:
                 self.apply(&log)
             if self.n_venues and self.from_venue(&log):
                 self.created.append(message)
-            if self.audit.n_queued == AUDIT_QUEUE:
+            if n % AUDITED_AT_ONCE == 0:
                 self.audit.run()
         self.audit.run()
         return self.table.t.head.applied[<int>APPLY_CHANGED] - before
@@ -540,7 +542,7 @@ cdef class Core:
         self.doubt = ""
         self.live = True
         # What was observed before has no state to be compared with.
-        self.audit.n_queued = 0
+        self.audit.clear()
         # Not the larger of both: a log that claimed a later block would hold back every decision.
         self.logs_block = block
         self.know_block(self.head.number, (<const char *>self.head.hash)[:32])

@@ -111,7 +111,9 @@ cdef int solidly_event(slot_body *body, const log_event *e) noexcept nogil:
 
 # ---- Balancer ----
 
-cdef int _token_index(const pool_table *t, const slot_body *body, const u256 *address) noexcept nogil:
+cdef int pool_token(
+    const pool_table *t, const slot_body *body, const u256 *address,
+) noexcept nogil:
     """Which of the pool's tokens an address word is, -1 for none."""
     cdef unsigned char word[WORD]
     cdef int i
@@ -138,7 +140,7 @@ cdef int _balancer_swap(
 ) noexcept nogil:
     """Swap of the Vault: pool id, tokenIn, tokenOut; amountIn, amountOut. The pool's own token, too:
     it is held by the Vault as any other."""
-    cdef int i = _token_index(t, body, &e.topic[1]), j = _token_index(t, body, &e.topic[2])
+    cdef int i = pool_token(t, body, &e.topic[1]), j = pool_token(t, body, &e.topic[2])
     if i < 0 or j < 0 or i == j:
         return APPLY_INCONSISTENT
     if (u256_add(&s.balance[i], &s.balance[i], &e.word[0])
@@ -170,7 +172,7 @@ cdef int _balancer_changed(
         if not _is_number(&e.word[i], at * WORD) or not _is_number(&e.word[at], n):
             return APPLY_MALFORMED
     for i in range(n):
-        if _token_index(t, body, &tokens[i]) != i:
+        if pool_token(t, body, &tokens[i]) != i:
             return APPLY_INCONSISTENT
         status = _move_balance(&s.balance[i], &deltas[i])
         if status != APPLY_CHANGED:
@@ -185,7 +187,7 @@ cdef int _balancer_managed(
 ) noexcept nogil:
     """PoolBalanceManaged: pool id, manager, token; cashDelta, managedDelta. The pool's balance is both
     together, so that it never passes below 0 in between."""
-    cdef int i = _token_index(t, body, &e.topic[2])
+    cdef int i = pool_token(t, body, &e.topic[2])
     if i < 0 or _move_balance(&s.balance[i], &e.word[0]) != APPLY_CHANGED:
         return APPLY_INCONSISTENT
     return _move_balance(&s.balance[i], &e.word[1])

@@ -184,7 +184,7 @@ cdef class Search(Graph):
         found = 0
         slots = list(dict.fromkeys(slots))
         for number in slots:
-            if not 0 <= number < self.table.t.n_slots or not self.known[<uint32_t>number]:
+            if not 0 <= number < self.table.t.head.n_slots or not self.known[<uint32_t>number]:
                 raise IndexError(f"slot {number}: expected one that add_pool was called with")
         try:
             for slot in slots:

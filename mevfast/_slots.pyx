@@ -64,7 +64,13 @@ SLOT_FIELDS = (
 _ID_BYTES = (20, 32)
 # Unless whoever read the state knows better: their fees, rates or amp may move without an event.
 _DRIFTING = ("algebra_v1", "algebra_integral", "curve_stable", "curve_stable_ng",
-             "curve_tricrypto_ng", "curve_twocrypto_ng", "balancer_composable_stable")
+             "balancer_composable_stable")
+
+
+def _drifts(str kind, state):
+    """Whether what a swap sees moves without events, as the state says or else by its kind."""
+    said = state if isinstance(state, dict) else {}
+    return bool(said.get("drifts", kind in _DRIFTING or said.get("ramping", False)))
 
 
 def _start_of(pid):
@@ -540,7 +546,7 @@ cdef class Slots(SlotsView):
         body = to.body
         body.block, body.log_index, body.loaded_block = block, log_index, block
         body.flags &= <uint8_t>SLOT_QUARANTINED
-        if state.get("drifts", kind in _DRIFTING) if isinstance(state, dict) else kind in _DRIFTING:
+        if _drifts(kind, state):
             body.flags |= <uint8_t>SLOT_DRIFTS
         if kind_wide_bytes(body.kind) != 0:
             body.wide.first_unit = filled.wide.first_unit

@@ -105,6 +105,17 @@ def v3_swap(  # noqa: PLR0917 - as the event spells them
     return log(pool, _TOPIC["v3_swap"], [OWNER, OWNER], words, **where)
 
 
+def event(
+    emitter: bytes,
+    signature: str,
+    topics: Sequence[int | bytes],
+    words: Sequence[int | bytes],
+    **where: Any,
+) -> bytes:
+    """A log of the event of this signature: indexed arguments, then words of data."""
+    return log(emitter, TOPIC0[signature], topics, words, **where)
+
+
 def unknown(pool: bytes, **where: Any) -> bytes:
     """An ERC-20 Transfer: well formed, of no pool kind."""
     return log(pool, keccak256(b"Transfer(address,address,uint256)").hex(), [OWNER, OWNER], [1],

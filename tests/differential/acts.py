@@ -29,7 +29,7 @@ from tests.differential.concentrated import (
     random_range,
     random_spacing,
 )
-from tests.differential.evm import ME, START, arguments, number, words
+from tests.differential.evm import ME, START, Reverted, arguments, number, words
 from tests.differential.pancake_v3 import PancakePool
 from tests.differential.solidly import MAX_FEE, ZERO_FEE
 from tests.differential.solidly import Pair as SolidlyPair
@@ -198,7 +198,7 @@ def _protocol_v4(family: Any, pool: V4Pool, rng: Random) -> None:
 def _dynamic_v4(family: Any, pool: V4Pool, rng: Random) -> None:
     """No event tells of the hook's new fee: the swap that pays it does."""
     if pool.key[2] != DYNAMIC_FEE:
-        return
+        raise Reverted("the pool's fee is none of a hook's")
     family.evm.call(
         family.manager, f"updateDynamicLPFee({_KEY},uint24)", *pool.key,
         draws.magnitude(rng, 0, 1_000_000), sender=IDLE_HOOK,
@@ -270,7 +270,7 @@ def _rate(family: Any, pool: Any, rng: Random) -> None:
 def _swap_bpt(family: Any, pool: Any, rng: Random) -> None:
     """Buys the pool's own token with another one of its: a join by swap."""
     if len(pool.indices) == len(pool.tokens):
-        return
+        raise Reverted("the pool's own token is none of its tokens")
     bpt, token = number(pool.address), pool.tokens[rng.choice(pool.indices)]
     _, balances = pool.balances()
     amount = max(1, balances[pool.tokens.index(token)] // 1000)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from mevfast._audit import Audit
 from mevfast._cache import Table
 from mevfast._pool import Pool
 from tests import frames
@@ -34,6 +35,7 @@ class Tally:
     exact: int = 0
     transactions: int = 0
     undone: int = 0
+    audited: int = 0
     results: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Follower:
         self.market, self.tally = market, tally
         self.who = acts.identity(family, market)
         self.table = Table(4, ARENA)
+        self.audit = Audit(self.table)
         self.block = FIRST_BLOCK
         self.past: dict[int, dict[str, Any]] = {}
         """By block: the pool's own state after it, since it was last put."""
@@ -84,17 +87,17 @@ class Follower:
     def hear(self, logs: list[Log]) -> list[str]:
         """A block with these logs; what became of those of this pool."""
         self.block += 1
-        results = []
-        for index, log in enumerate(logs):
-            result, slot = self.table.apply(frame(log, self.block, index))
-            if slot is not None:
-                results.append(result)
+        heard = [frame(log, self.block, index) for index, log in enumerate(logs)]
+        results = [result for result, slot in self.audit.replay(heard) if slot is not None]
         self.tally.results.update(results)
         return results
 
     def check(self, what: str, before: dict[str, Any]) -> bool:
         """Whether the slot is as the contract is; a stale one is put again."""
         now, held = self.state(), self.held()
+        if self.audit.mismatches:
+            self.tally.wrong.append(f"after {what}: {self.audit.mismatches}\nbefore: {before}")
+            return False
         if held is None:
             self.put()
             return True
@@ -122,21 +125,25 @@ class Follower:
 
 
 def run(
-    family: Family, name: str, *, pools: int, seed: int,
+    family: Family, name: str, *, pools: int, seed: int, lost: float = 0.0,
     step: Callable[[int], object] = lambda done: None,
 ) -> Tally:  # fmt: skip
-    """TRANSACTIONS on each of so many new pools; stops at the first that is wrong."""
+    """TRANSACTIONS on each of so many new pools; stops at the first that is wrong.
+
+    `lost` is the share of logs that the table never hears of; `step` is told after each pool how
+    many transactions it took.
+    """
     tally = Tally()
     for number in range(pools):
         with family.evm.scratch():
-            _follow(family, Place(f"events {name}", seed, number), tally)
+            _follow(family, Place(f"events {name}", seed, number), tally, lost)
         step(TRANSACTIONS)
         if tally.wrong:
             break
     return tally
 
 
-def _follow(family: Family, place: Place, tally: Tally) -> None:
+def _follow(family: Family, place: Place, tally: Tally, lost: float) -> None:
     rng = place.dice()
     market = family.pool(rng)
     follower = Follower(family, market, tally)
@@ -147,7 +154,7 @@ def _follow(family: Family, place: Place, tally: Tally) -> None:
             continue
         tally.transactions += 1
         tally.events[what] += 1
-        results = follower.hear(logs)
+        results = follower.hear([log for log in logs if not lost or rng.random() >= lost])
         if {"malformed", "inconsistent", "old", "out_of_order"} & set(results):
             tally.wrong.append(f"after {what}: {results}, before {before}")
         elif follower.check(what, before) and rng.random() < _TAKEN_BACK:
@@ -155,6 +162,7 @@ def _follow(family: Family, place: Place, tally: Tally) -> None:
         if tally.wrong:
             tally.wrong[-1] = f"{place}: {tally.wrong[-1]}"
             return
+    tally.audited += follower.audit.n_checks
 
 
 def _transact(family: Family, market: Market, rng: Random) -> tuple[str | None, list[Log]]:
@@ -167,7 +175,8 @@ def _transact(family: Family, market: Market, rng: Random) -> tuple[str | None, 
             return ("swap" if done else None), logs
         name, act = rng.choice(acts.of(market))
         try:
-            act(family, market, rng)
+            with family.evm.whole():
+                act(family, market, rng)
         except Reverted:
             return None, logs
         return name, logs

@@ -203,6 +203,17 @@ class Evm:
             self._logs = None
 
     @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Several calls as one transaction: where one of them reverts, none has happened."""
+        checkpoint = self._evm.snapshot()
+        try:
+            yield
+        except Reverted:
+            self._evm.revert(checkpoint)
+            raise
+        self._evm.commit()
+
+    @contextmanager
     def scratch(self) -> Iterator[None]:
         """What happens inside is undone at the end."""
         checkpoint, told = self._evm.snapshot(), len(self._logs or ())

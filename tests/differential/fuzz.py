@@ -1,4 +1,5 @@
-"""`make fuzz`: any number of random swaps in contract and kernel, repeatable by their seed."""
+"""`make fuzz`: any number of random swaps in contract and kernel, and of transactions whose logs
+a table follows; repeatable by their seed."""
 
 import argparse
 import sys
@@ -9,8 +10,12 @@ from random import SystemRandom
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tests.differential import events
 from tests.differential.campaign import Tally, run
 from tests.differential.families import FAMILIES, family
+
+CASES_PER_FOLLOWED = 500
+"""Swaps to one pool that a table follows by its logs."""
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
@@ -29,6 +34,16 @@ def _summary(name: str, tally: Tally, seconds: float) -> str:
         f"{len(tally.mismatches)} mismatches; {tally.partial} filled in part, "
         f"{tally.excused} excused, "
         f"{tally.refused.total()} refused" + (f" ({refused})" if refused else "")
+    )
+
+
+def _followed(name: str, tally: events.Tally, seconds: float) -> str:
+    acts = ", ".join(f"{n} {act}" for act, n in tally.events.most_common())
+    return (
+        f"{name}: the logs of {tally.transactions} transactions ({acts}) in {seconds:.0f} s, "
+        f"{len(tally.wrong)} slots wrong; {tally.exact} moved as the contract did, "
+        f"{tally.results['stale_noted']} events to read again, {tally.audited} swaps audited, "
+        f"{tally.undone} reorgs"
     )
 
 
@@ -53,7 +68,13 @@ def main(given: list[str] | None = None) -> int:
         for mismatch in tally.mismatches:
             out.print(str(mismatch), "", sep="\n", markup=False)
         out.print(_summary(name, tally, time.monotonic() - start), markup=False)
-        bad |= bool(tally.mismatches)
+        start = time.monotonic()
+        followed = events.run(
+            family(name), name, pools=-(-asked.cases // CASES_PER_FOLLOWED), seed=seed
+        )
+        out.print(*followed.wrong, sep="\n", markup=False, end="\n" if followed.wrong else "")
+        out.print(_followed(name, followed, time.monotonic() - start), markup=False)
+        bad |= bool(tally.mismatches or followed.wrong)
     return int(bad)
 
 

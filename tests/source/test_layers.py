@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     },
     {"mevfast._pool"},
     {"mevfast._slots", "mevfast._size"},
+    {"mevfast._events"},
     {"mevfast._cache"},
     {"mevfast._graph", "mevfast._audit"},
     {"mevfast._search"},
