@@ -199,7 +199,7 @@ cdef extern from "undo.h" nogil:
 # Of a mapping, what both sides may do: nothing here writes to it.
 cdef class SlotsView:
     cdef pool_table t
-    cdef bint unchecked           # reads are not checked for being torn: for a test
+    cdef readonly bint unchecked  # reads are not checked for being torn: for a test
 
     cdef int _check_slot(self, uint32_t slot) except -1
     cdef int _copy(self, uint32_t slot, slot_body *body, void *spread, size_t cap) except -1
@@ -214,6 +214,7 @@ cdef class Slots(SlotsView):
     cdef dict _token_ids
 
     cdef int _allocate(self, uint32_t capacity, uint32_t arena, uint64_t chain_id) except -1
+    cdef int _create(self, const table_header *plan) except -1
     cdef uint32_t _place(
         self, bytes id, str kind, list tokens, bytes singleton,
     ) except? 0xffffffff

@@ -5,6 +5,7 @@ thread, and any process that maps the table's file, reads slots through their se
 never block the writer and never give a torn slot. Must not know events or nodes.
 """
 
+import errno
 import os
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -34,10 +35,13 @@ cdef extern from "table_map.h" nogil:
     void *table_map(uint64_t bytes, int fd, int writable) noexcept
     void table_attach(pool_table *t, void *mapping) noexcept
     void table_detach(pool_table *t) noexcept
+    void table_unmap(void *mapping, uint64_t bytes) noexcept
+    void table_clear_index(pool_table *t) noexcept
     int table_equip(pool_table *t, uint64_t undo_bytes) noexcept
     void table_add_token(pool_table *t, const uint8_t *address) noexcept
 
 cdef uint32_t MOST_POOLS = 1 << 26
+cdef size_t WRITER_BYTES = 32  # of the header: magic, version, writer
 
 # A writer that the system took off its core inside a slot comes back only if others yield.
 cdef uint32_t READ_TRIES = 1000
@@ -53,6 +57,10 @@ COUNTER_NAMES = (
     "hits", "misses", "stale_marks", "refreshes", "evictions", "rollbacks", "undone", "rpc_calls",
     "avoided_calls",
 )
+SLOT_FIELDS = (
+    "id", "address", "kind", "tokens", "block", "log_index", "loaded_block", "stale", "quarantined",
+)
+"""What `read` says of the slot itself; the rest are fields of the pool's state."""
 _ID_BYTES = (20, 32)
 # Unless whoever read the state knows better: their fees, rates or amp may move without an event.
 _DRIFTING = ("algebra_v1", "algebra_integral", "curve_stable", "curve_stable_ng",
@@ -110,6 +118,45 @@ cdef int _check_header(const table_header *h, uint64_t file_bytes, str path) exc
                 f"{path}: {what}: expected {expected} bytes, was {actual}; "
                 "reader and writer must be of one version"
             )
+    return 0
+
+
+cdef table_header *_map_checked(int fd, uint64_t file_bytes, str path) except NULL:
+    """A table's file mapped for reading. DataError where it is none, or of another layout."""
+    cdef void *mapping = NULL
+    if file_bytes > 0:
+        mapping = table_map(file_bytes, fd, False)
+    if mapping == NULL:
+        raise DataError(f"{path}: expected a table's file, was one of {file_bytes} bytes, which "
+                        "cannot be mapped")
+    try:
+        _check_header(<table_header *>mapping, file_bytes, path)
+    except BaseException:
+        table_unmap(mapping, file_bytes)
+        raise
+    return <table_header *>mapping
+
+
+cdef int _refuse_living(str path) except -1:
+    """DataError where a path is taken: by a table whose writer lives, or by what is no table."""
+    cdef table_header header
+    try:
+        with open(path, "rb") as file:
+            start = file.read(sizeof(table_header))
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise DataError(f"{path}: expected a table's file or none, {error.strerror}") from error
+    # Of a table of any layout: magic, version and writer never move.
+    memset(&header, 0, sizeof(header))
+    memcpy(&header, <const char *>start, <size_t>len(start))
+    if len(start) < WRITER_BYTES or header.magic != TABLE_MAGIC:
+        raise DataError(f"{path}: expected a table's file or none, was another file; remove it, or "
+                        "name another path")
+    if _lives(&header):
+        raise DataError(
+            f"{path}: expected a table without a writer, was process {header.writer_pid}'s; stop it, "
+            "or name another path")
     return 0
 
 
@@ -198,6 +245,16 @@ cdef class SlotsView:
         if status == -2:
             raise DataError(f"slot {slot}: more than {cap // sizeof(v3_tick)} ticks")
         return 0
+
+    def states(self):
+        """Of each pool that holds a true state: (0x and id, kind, 0x and address of each token, its
+        fields), as market_file.hash_states takes them."""
+        for slot in self.slots():
+            pool = self.read(slot)
+            if not pool["stale"]:
+                yield ("0x" + pool["id"].hex(), pool["kind"],
+                       ["0x" + token.hex() for token in pool["tokens"]],
+                       {name: value for name, value in pool.items() if name not in SLOT_FIELDS})
 
     def read(self, uint32_t slot, uint32_t max_ticks=65536):
         """One pool as a dict, whole or not at all: any thread may call it.
@@ -312,12 +369,43 @@ cdef class Slots(SlotsView):
         plan.writer_pid = os.getpid()
         plan.writer_start = _start_of(plan.writer_pid)
         if self.path is not None:
-            raise NotImplementedError
+            return self._create(&plan)
         mapping = table_map(plan.mapping_bytes, -1, True)
         if mapping == NULL:
             raise MemoryError(f"table of {plan.mapping_bytes} bytes")
         memcpy(mapping, &plan, sizeof(table_header))
         table_attach(&self.t, mapping)
+        table_clear_index(&self.t)
+        return 0
+
+    cdef int _create(self, const table_header *plan) except -1:
+        """Makes the file and maps it; what readers find under its name is whole."""
+        cdef void *mapping
+        cdef int fd
+        _refuse_living(self.path)
+        new = f"{self.path}.{os.getpid()}.new"
+        try:
+            fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        except OSError as error:
+            raise DataError(f"{new}: expected to create a file, {error.strerror}") from error
+        try:
+            # All of it at once: a disk that is full later would kill the process.
+            os.posix_fallocate(fd, 0, plan.mapping_bytes)
+            mapping = table_map(plan.mapping_bytes, fd, True)
+            if mapping == NULL:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            memcpy(mapping, plan, sizeof(table_header))
+            table_attach(&self.t, mapping)
+            table_clear_index(&self.t)
+            os.rename(new, self.path)
+        except OSError as error:
+            os.unlink(new)
+            raise DataError(
+                f"{self.path}: expected a file of {plan.mapping_bytes} bytes, {error.strerror}; "
+                "it is as large as table.capacity and table.tick_capacity ask for"
+            ) from error
+        finally:
+            os.close(fd)
         return 0
 
     # ---- tokens ----
@@ -548,6 +636,40 @@ cdef class Slots(SlotsView):
             table_flag(&self.t, slot, <uint8_t>SLOT_LOADING if on else 0,
                        0 if on else <uint8_t>SLOT_LOADING)
 
+    def overwrite(self, uint32_t slot, state, uint64_t block, uint32_t log_index):
+        """Moves a slot to `state` as one event that says all of it would; ticks stay as they are.
+
+        Returns one of APPLY_NAMES. For tests: it is journaled like any event.
+        """
+        cdef slot_body body
+        cdef pool_slot *to
+        cdef Pool pool
+        cdef int result
+        self._check_slot(slot)
+        to = &self.t.slots[slot]
+        pool = state if isinstance(state, Pool) else Pool(KIND_NAMES[to.body.kind], state)
+        result = table_order(&self.t, &to.body, block, log_index)
+        if result == APPLY_CHANGED:
+            undo_body(&self.t, slot, block, log_index)
+            body = to.body
+            body.block, body.log_index = block, log_index
+            if body.flags & SLOT_STALE:
+                result = APPLY_STALE_NOTED
+            elif kind_is_concentrated(body.kind):
+                body.v3.sqrt_price_x96 = pool.state.v3.sqrt_price_x96
+                body.v3.liquidity, body.v3.tick = pool.state.v3.liquidity, pool.state.v3.tick
+            elif kind_wide_bytes(body.kind) == 0:
+                body.solidly = pool.state.solidly
+            seq_write_begin(&to.sequence)
+            if result == APPLY_CHANGED and kind_wide_bytes(body.kind) != 0:
+                seq_store(table_wide(&self.t, &body), &pool.state.curve, kind_wide_bytes(body.kind))
+            table_store(to, &body)
+            seq_write_end(&to.sequence)
+            if kind_is_concentrated(body.kind):
+                table_note_moved(&self.t, slot)
+        self.t.head.applied[result] += 1
+        return APPLY_NAMES[result]
+
     # ---- taking back ----
 
     def rollback(self, uint64_t block):
@@ -594,5 +716,49 @@ cdef class Slots(SlotsView):
         self.t.head.counters[<uint32_t>COUNTER_NAMES.index(name)] += n
 
 
+    def evict(self):
+        """Removes the pool whose newest event is the oldest, and returns its slot; None where there is
+        none. Pools that are being read stay."""
+        cdef uint32_t i, oldest = TABLE_NO_SLOT
+        cdef const slot_body *body
+        cdef const slot_body *best = NULL
+        for i in range(self.t.head.n_slots):
+            body = &self.t.slots[i].body
+            if body.kind == <uint8_t>POOL_NONE or body.flags & SLOT_LOADING:
+                continue
+            if best == NULL or body.block < best.block or (
+                    body.block == best.block and body.log_index < best.log_index):
+                oldest, best = i, body
+        if best == NULL:
+            return None
+        self.remove(oldest)
+        self.t.head.counters[<int>COUNT_EVICTIONS] += 1
+        return oldest
+
+
 cdef class TableReader(SlotsView):
-    """A table that another process writes, by its file."""
+    """A table that another process writes, by its file, read-only.
+
+    A writer that starts anew makes a new file under the name: `header()["writer_alive"]` says when to
+    open it again. DataError where the file is missing, no table, or one of another layout.
+    `unchecked` reads without looking whether the writer was in the slot: for the test that shows why.
+    """
+
+    def __cinit__(self, path, *, bint unchecked=False):
+        cdef table_header *header
+        cdef uint64_t file_bytes
+        cdef int fd
+        self.path, self.unchecked = os.fspath(path), unchecked
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise DataError(f"{self.path}: expected a table's file, {error.strerror}") from error
+        try:
+            file_bytes = os.fstat(fd).st_size
+            header = _map_checked(fd, file_bytes, self.path)
+        finally:
+            os.close(fd)
+        table_attach(&self.t, header)
+
+    def __dealloc__(self):
+        table_detach(&self.t)

@@ -55,7 +55,7 @@ enum table_counter {
     COUNT_HITS = 0,       /* lookups of events and of `slot` that found their pool */
     COUNT_MISSES,         /* and that did not */
     COUNT_STALE_MARKS,    /* slots that turned stale, by an event or by mark_stale */
-    COUNT_REFRESHES,      /* states put into stale slots */
+    COUNT_REFRESHES,      /* states put into stale or new slots */
     COUNT_EVICTIONS,
     COUNT_ROLLBACKS,
     COUNT_UNDONE,         /* events and states taken back by them */

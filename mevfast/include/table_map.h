@@ -74,6 +74,17 @@ static inline void table_attach(pool_table *t, void *mapping)
     t->arena_capacity = h->arena_capacity;
 }
 
+static inline void table_unmap(void *mapping, uint64_t bytes)
+{
+    munmap(mapping, bytes);
+}
+
+/* An index without entries: before any reader sees it. */
+static inline void table_clear_index(pool_table *t)
+{
+    memset(t->index, 0xff, ((uint64_t)t->index_mask + 1) * sizeof *t->index);
+}
+
 /* Gives a table's memory back: the mapping, and what the writer holds beside it. */
 static inline void table_detach(pool_table *t)
 {
@@ -89,7 +100,6 @@ static inline void table_detach(pool_table *t)
 /* The writer's own memory: 0, or -1 where there is none. */
 static inline int table_equip(pool_table *t, uint64_t undo_bytes)
 {
-    memset(t->index, 0xff, ((uint64_t)t->index_mask + 1) * sizeof *t->index);
     memset(t->free_chunk, 0xff, sizeof t->free_chunk);
     t->free_slot = TABLE_NO_SLOT;
     t->windows = (v3_window *)table_map((uint64_t)t->capacity * sizeof(v3_window), -1, 1);
