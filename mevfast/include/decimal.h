@@ -16,16 +16,16 @@ enum {
 static inline int decimal_i128(i128 *r, const unsigned char *text, size_t n)
 {
     int negative = n != 0 && text[0] == '-';
-    size_t i = negative, middle;
-    uint64_t word = 0;
+    size_t i = negative ? 1 : 0, middle;
+    uint64_t word, scale;
     u128 value = 0;
 
     if (n - i < 1 || n - i > DECIMAL_DIGITS)
         return 0;
     /* by words: 128-bit products take longer */
     while (i < n) {
-        uint64_t scale = 1;
         word = 0;
+        scale = 1;
         middle = n - i > DECIMAL_WORD_DIGITS ? i + DECIMAL_WORD_DIGITS : n;
         for (; i < middle; i++) {
             unsigned digit = text[i] - (unsigned)'0';
