@@ -74,7 +74,7 @@ class Rule:
 class Send:
     """One eth_sendRawTransaction, and when it came (monotonic seconds)."""
 
-    raw: str
+    raw: bytes
     at: float
 
 
@@ -279,7 +279,8 @@ class Session:
         for call in calls:
             self.node.asked[call["method"]] += 1
             if call["method"] == "eth_sendRawTransaction":
-                self.node.sends.append(Send(call["params"][0], time.monotonic()))
+                raw = bytes.fromhex(call["params"][0][2:])
+                self.node.sends.append(Send(raw, time.monotonic()))
         rules = tuple(self.node.rules)
         given = await asyncio.gather(*(self._through(call, rules) for call in calls))
         answers = [answer for each in given for answer in each]
