@@ -147,21 +147,25 @@ class Keeper:
 
     def remove(self, slot: int, why: str) -> None:
         """Takes a pool out of search and table."""
-        self.search.remove_pool(slot)
         self.table.remove(slot)
+        self._forget(slot, why)
+
+    def _forget(self, slot: int, why: str) -> None:
+        self.search.remove_pool(slot)
         self.refused[why] += 1
         for by_slot in (self.records, self._retry, self._read_at):
             by_slot.pop(slot, None)
 
     def _evict(self) -> None:
         """Makes room for one pool where the table is full: the one that moved longest ago goes."""
-        slot = self.table.evict()
         if self.refused["table full"] == 0:
             logger.warning(
                 "the table is full at %d pools: those that moved longest ago go; raise "
                 "table.capacity", self.config.table.capacity,
             )  # fmt: skip
-        self.remove(slot, "table full")
+        slot = self.table.evict()
+        if slot is not None:
+            self._forget(slot, "table full")
 
     def _note_holder(self, pool: PoolRecord) -> None:
         """Where a pool's tokens lie: in its own contract, or in the singleton it lives in."""

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from mevfast import market_file
-from mevfast._cache import KINDS, Table
+from mevfast._cache import Table
 from mevfast._fields import parse_integer
+from mevfast._graph import TRADED
 from mevfast._search import FUNDING_NAMES, Search
 from mevfast.engine import GAS_FUNDING, GAS_V2, GAS_V3
 from mevfast.errors import DataError
@@ -88,19 +89,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def searched(pool: MarketPool) -> bool:
     """Whether the search knows pools of this kind; its table has one fee for both directions."""
-    return pool.kind in KINDS and not isinstance(pool.pool.fields()["fee_pips"], list)
+    return pool.kind in TRADED and not isinstance(pool.pool.fields()["fee_pips"], list)
 
 
 def _put(table: Table, pool: MarketPool, block: int) -> int:
     """The slot of a pool, put into the table with its state: the only place that knows how."""
-    state = pool.pool.fields()
-    if "ticks" in state:  # of a file that says no more, liquidity_gross is not known
-        state["ticks"] = [
-            (entry[0], entry[1] if len(entry) == 3 else 0, entry[-1]) for entry in state["ticks"]
-        ]
     record = pool.record
-    token0, token1 = record.tokens
-    return table.put(record.address, pool.kind, token0, token1, state, block)
+    return table.put(record.address, pool.kind, record.tokens, pool.pool, block)
 
 
 def scan(

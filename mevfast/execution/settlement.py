@@ -159,12 +159,12 @@ class Settlement:
         self._core.resolve(trade["nonce"])
 
     def _moved_since(self, hop: dict[str, Any]) -> bool:
-        """Whether a hop's pool has seen an event, or left the table, since the trade was decided."""
+        """Whether a hop's pool has seen an event, or left, since the trade was decided."""
         slot = self._core.table.slot(hop["pool"])
         if slot is None:
             return True
         row = self._core.table.read(slot)
-        return (row["block"], row["log_index"]) != hop["state"]
+        return bool((row["block"], row["log_index"]) != hop["state"])
 
     def _suspect(self, trade: dict[str, Any], block: int) -> None:
         """Quarantines the pools of a cycle whose second revert has no cause but themselves.

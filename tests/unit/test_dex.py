@@ -13,7 +13,6 @@ from eth_utils.crypto import keccak
 from mevfast.config import Factory, Market
 from mevfast.dex import kinds, market, solidly, uniswap_v2, uniswap_v3, uniswap_v4
 from mevfast.dex.announced import parsed
-from mevfast.engine import REORG_BLOCKS, Engine
 from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.model import PoolRecord
 from tests.node import Node, hex_words
@@ -277,37 +276,6 @@ def test_token_lists(lists: dict[str, Any], expected: list[int]) -> None:
     found = discover(Node(logs), config(factories=(V2,), **lists), refused=refused)
     assert [pool.id[0] - 1 for pool in found] == expected
     assert refused.total() == 3 - len(expected)
-
-
-class Chain:
-    """The engine's `_discover` on a node whose pools come and go."""
-
-    def __init__(self) -> None:
-        settings = SimpleNamespace(market=config(factories=(V2,)))
-        self.engine: Any = SimpleNamespace(config=settings, _settled=[], _settled_to=-1)
-        self.made: dict[int, bytes] = {}
-        self.lowest: list[int] = []
-
-    def load(self, block: int) -> set[bytes]:
-        node = Node([pair_created(pool, *PAIR, n) for n, pool in self.made.items()])
-        asyncio.run(Engine._discover(self.engine, node, block))  # type: ignore[arg-type]
-        addresses = [pool.address for pool in self.engine.pools]
-        assert len(set(addresses)) == len(addresses)
-        self.lowest.append(min((first for first, _ in node.ranges), default=-1))
-        return set(addresses)
-
-
-def test_a_load_again_reads_only_what_a_reorg_can_change() -> None:
-    chain = Chain()
-    old, new, newest = (bytes([n]) * 20 for n in (1, 2, 3))
-    chain.made = {150: old, 990: new}
-    assert chain.load(1000) == {old, new}
-    chain.made = {150: old, 1005: newest}  # a reorg took the pool of block 990 back
-    assert chain.load(1010) == {old, newest}
-    assert chain.load(1300) == {old, newest}
-    assert chain.load(1290) == {old, newest}  # another node, some blocks behind
-    assert chain.lowest == [100, 1000 - REORG_BLOCKS + 1, 1010 - REORG_BLOCKS + 1,
-                            1300 - REORG_BLOCKS + 1]  # fmt: skip
 
 
 # ---- live logs ----
