@@ -447,6 +447,19 @@ cdef class Core:
         memset(self.head.hash, 0, 32)
         return self.head.number
 
+    def start_at(self, bytes head not None):
+        """The load under way is made at this head, a notification as bytes: later ones must follow it.
+
+        Whatever heads came before it are forgotten, and what they spoilt.
+        """
+        cdef log_event log
+        cdef head_event h
+        if self.live or wire_parse(<const char *>head, len(head), &log, &h) != WIRE_HEAD:
+            raise ValueError(f"expected a head, and a load under way, was {head[:80]!r}")
+        self.spoiled = None
+        memset(self.head.hash, 0, 32)
+        self.on_head(&h)
+
     @property
     def trusted(self):
         """The newest block whose logs are all known to be in the table, while it is not live."""

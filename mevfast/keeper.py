@@ -77,6 +77,7 @@ class Keeper:
         self.discovered = False
         self.progress_at = time.monotonic()
         self._said_at = 0.0
+        self._wrong = 0
         self._retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
         self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
         self._busy: Counter[bytes] = Counter()
@@ -202,6 +203,7 @@ class Keeper:
     async def read(self, rpc: Rpc) -> None:
         """Reads every stale pool that is due; one by one batch, each at the newest block."""
         self._expire()
+        self._say_wrong()
         while self.core.live and (slots := self.due()):
             await self._read(rpc, slots[:READ_AT_ONCE])
             self._reading(len(slots) - min(len(slots), READ_AT_ONCE))
@@ -277,6 +279,17 @@ class Keeper:
         wait = RETRY_BLOCKS[min(failures, len(RETRY_BLOCKS) - 1)]
         self._retry[slot] = (failures + 1, block + wait)
 
+    def _say_wrong(self) -> None:
+        """A line where events contradicted the table since the last one: rare, and worth a look."""
+        applied = self.table.applied()
+        wrong = applied["inconsistent"] + applied["malformed"]
+        if wrong > self._wrong:
+            logger.warning(
+                "%d logs contradicted what the table holds, or were no logs of their kind; their "
+                "pools are read again", wrong - self._wrong,
+            )  # fmt: skip
+        self._wrong = wrong
+
     def _expire(self) -> None:
         """Pools whose events do not say everything are not relied upon for long."""
         oldest = time.monotonic() - self.config.table.ttl_s
@@ -297,7 +310,7 @@ class Keeper:
             await self._refuse_wrong(rpc)
         self.core.begin_load()
         head = await self._block(rpc, "latest")
-        self.core.feed_bytes(notification("head", head))
+        self.core.start_at(notification("head", head))
         number = int(head["number"], 16)
         self._know_parent(head)
         self.core.verified = number
@@ -324,11 +337,11 @@ class Keeper:
 
         `next_head(rpc)` waits for the node's next head or raises NodeError.
         """
-        started, why, trusted = time.monotonic(), self.core.doubt, self.core.trusted
+        started, why = time.monotonic(), self.core.doubt
         self.core.begin_load()
         head = await self._block(rpc, "latest")
-        self.core.feed_bytes(notification("head", head))
-        number = int(head["number"], 16)
+        self.core.start_at(notification("head", head))
+        number, trusted = int(head["number"], 16), self.core.trusted
         if number < trusted and self._knows(head):
             logger.info("the node is %d blocks behind what was seen already", trusted - number)
             await next_head(rpc)

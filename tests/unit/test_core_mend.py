@@ -1,4 +1,4 @@
-"""Doubt and what ends it: which block it begins at, and that mending equals having missed nothing."""
+"""Doubt and what ends it: where it begins, and that mending equals having missed nothing."""
 
 import random
 from typing import Any
@@ -143,7 +143,7 @@ def test_blooms_may_be_passed_over_for_a_while() -> None:
 def mend(chain: Chain, fork: int, logs: list[bytes], head: bytes, number: int) -> bool:
     core = chain.core
     core.begin_load()
-    core.feed_bytes(head)
+    core.start_at(head)
     assert core.roll_back(fork) is not None
     core.catch_up(logs)
     return bool(core.end_load(number))
@@ -207,6 +207,20 @@ def test_what_arrives_while_mending_is_applied_on_top() -> None:
     assert core.table.read(0)["reserve0"] == 10**20
     assert core.table.read(1)["reserve0"] == 10**19
     assert core.head_number == 107
+
+
+def test_old_heads_that_come_again_do_not_hold_mending_up() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(105))
+    core = chain.core
+    core.begin_load()
+    chain.feed(frames.head(101), frames.head(100))
+    core.start_at(frames.head(106))
+    chain.feed(frames.head(101), frames.head(105), frames.head(106))
+    assert core.roll_back(100) == 0
+    assert core.end_load(106)
+    chain.feed(frames.head(107))
+    assert core.live
 
 
 def test_doubt_while_mending_spoils_it() -> None:
