@@ -210,4 +210,8 @@ async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dic
         pools = await market.discover(rpc, config.market, block)
         loads = (await market.load(rpc, pools, block)).loads
     good = {"stale": False, "quarantined": False}
-    return {load.pool.address: load.state | good for load in loads}
+    states = {load.pool.address: load.state | good for load in loads}
+    for state in states.values():
+        if "ticks" in state:
+            state["ticks"] = [tuple(tick) for tick in state["ticks"]]
+    return states
