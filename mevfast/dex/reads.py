@@ -41,7 +41,8 @@ Answer = Any
 Read = Generator[list[Question], list[Answer], dict[str, Any]]
 
 WORDS_PER_CALL = 7000
-"""Bitmap words in one call of the reader: all that one pool can have, 25 million gas at most."""
+"""Bitmap words in one call of the reader: all that one pool can have. In Uniswap V4, where they are
+dearest, that is 26 million gas beside the 9 million that the reader keeps; nodes give 50."""
 
 
 @cache
