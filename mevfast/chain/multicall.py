@@ -34,6 +34,10 @@ _FAILED_WORDS = (
     "revert", "opcode", "out of gas", "outofgas", "stack underflow", "stack overflow",
     "stack limit", "invalid jump", "vm execution", "evm error",
 )  # fmt: skip
+_STATE_WORDS = (
+    "missing trie node", "header not found", "block not found", "unknown block", "pruned",
+    "historical state", "state is not available", "state not available", "archive",
+)  # fmt: skip
 _REVERTED_CODE = 3
 
 
@@ -70,10 +74,15 @@ class At:
         code = [index for index, (to, _) in enumerate(calls) if not to]
         if self.multicall is not None and len(plain) > 1:
             plain = await self._through(self.multicall, calls, plain, answers)
+        direct: dict[int, bytes | RpcError] = {}
         for indices, size in ((plain, BATCH_CALLS), (code, BATCH_CHUNKS)):
-            direct = await self._each([calls[index] for index in indices], size)
-            for index, answer in zip(indices, direct, strict=True):
-                answers[index] = answer if isinstance(answer, bytes) else self._failed(answer)
+            found = await self._each([calls[index] for index in indices], size)
+            direct |= dict(zip(indices, found, strict=True))
+        works = len(direct) < len(calls) or any(
+            isinstance(answer, bytes) or failed_in_contract(answer) for answer in direct.values()
+        )
+        for index, answer in direct.items():
+            answers[index] = answer if isinstance(answer, bytes) else self._failed(answer, works)
         return answers
 
     async def _through(
@@ -87,6 +96,8 @@ class At:
             results = await self._each(asked, BATCH_CHUNKS)
             refused: list[list[int]] = []
             for chunk, result in zip(waiting, results, strict=True):
+                if isinstance(result, RpcError) and without_state(result):
+                    raise self._refusal(result)
                 parts = _parts(result, len(chunk)) if isinstance(result, bytes) else None
                 if parts is None:  # one call may have burnt the gas of all
                     refused.append(chunk)
@@ -127,15 +138,33 @@ class At:
                 f"{answer!r:.80}"
             ) from None
 
-    def _failed(self, error: RpcError) -> Failed:
-        """What the contract said, or NodeError where it was the node that failed."""
-        message = error.message.lower()
-        if error.code != _REVERTED_CODE and not any(word in message for word in _FAILED_WORDS):
-            raise NodeError(
-                f"reading pools at block {self.block} failed: {error.message}; the node must run "
-                "eth_call at recent blocks, also without a `to`"
-            ) from error
+    def _failed(self, error: RpcError, works: bool) -> Failed:
+        """What the contract said, or NodeError where it was the node that failed.
+
+        There are more ways to say that a contract failed than anybody knows: where the node
+        `works`, an error about one call is that call's.
+        """
+        if without_state(error) or not (works or failed_in_contract(error)):
+            raise self._refusal(error)
         return Failed(error.message)
+
+    def _refusal(self, error: RpcError) -> NodeError:
+        return NodeError(
+            f"reading pools at block {self.block} failed: {error.message}; the node must run "
+            "eth_call at recent blocks, also without a `to`"
+        )
+
+
+def failed_in_contract(error: RpcError) -> bool:
+    """Whether the node says that it ran the call, and that it failed."""
+    message = error.message.lower()
+    return error.code == _REVERTED_CODE or any(word in message for word in _FAILED_WORDS)
+
+
+def without_state(error: RpcError) -> bool:
+    """Whether the node says that it does not have the block's state."""
+    message = error.message.lower()
+    return any(word in message for word in _STATE_WORDS)
 
 
 def _chunks(calls: Sequence[Call], indices: Sequence[int]) -> list[list[int]]:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 from mevfast.dex.announced import Log, pair_of
 from mevfast.dex.reads import Answer, Question, Read, TickQuery, calldata, decoded, topic, value
-from mevfast.dex.ticks import doubt, entries, nets, priced, query, read_ticks
+from mevfast.dex.ticks import checked, doubt, priced, query, read_ticks
 from mevfast.errors import DataError
 from mevfast.model import PoolRecord
 
@@ -33,6 +33,10 @@ CREATED = (
 BITMAP_SPACINGS = (60, 1)
 """Ticks that one bit of the V1 bitmap stands for: Constants.TICK_SPACING, but 1 in branches of 1.9,
 where the spacing is a setting. No getter tells; the ticks themselves do."""
+
+
+_BEFORE_SWAP = 1
+"""Of pluginConfig (Plugins.BEFORE_SWAP_FLAG)."""
 
 
 def created(log: Log, kind: str) -> PoolRecord:
@@ -74,7 +78,7 @@ def read_v1(pool: str) -> Read:
         ticks = yield from read_ticks(_ticks_of(pool, bitmap_spacing))
         why = doubt(ticks, tick, active)
         if why is None and (ticks or bitmap_spacing == candidates[-1]):
-            found = entries(ticks)
+            found = [list(each) for each in ticks]
             break
     if why is not None:
         raise DataError(f"ticks of {pool}: {why}; a fork of other rules?")
@@ -95,16 +99,21 @@ def read_v1(pool: str) -> Read:
 
 def read_integral(pool: str) -> Read:
     """The state of an Integral pool, with the fee that is stored when no plugin overrides it; or of
-    one of the generation before, with limit orders, which keeps a tick before its fee."""
+    one of the generation before, with limit orders, which keeps a tick before its fee.
+
+    `drifts` where a swap may have another fee: that generation's is computed like V1's, and a
+    plugin that is asked before each swap may name one.
+    """
     words, active, spacing = yield from _head(pool)
     if len(words) not in (6, 7):
         raise DataError(f"globalState of {pool}: expected 6 or 7 words, was {len(words)}")
     ticks = yield from read_ticks(_ticks_of(pool, 1))  # single ticks, whatever the spacing
     return {
         "fee_pips": words[2] if len(words) == 6 else words[3],
+        "drifts": len(words) != 6 or bool(words[3] & _BEFORE_SWAP),
         "tick_spacing": spacing,
         "sqrt_price_x96": words[0],
         "tick": words[1],
         "liquidity": active,
-        "ticks": nets(ticks, words[1], active, pool),
+        "ticks": checked(ticks, words[1], active, pool),
     }

@@ -12,7 +12,7 @@ from dataclasses import replace
 from eth_utils.conversions import to_hex
 
 from mevfast.dex.announced import Log
-from mevfast.dex.reads import Answer, Question, Read, answered, calldata, decoded, value
+from mevfast.dex.reads import Answer, Failed, Question, Read, answered, calldata, decoded, value
 from mevfast.errors import DataError
 from mevfast.model import PoolRecord
 
@@ -55,6 +55,7 @@ _TELLING = (
     "getScalingFactors",
     "inRecoveryMode",  # pools of June 2022 and later
     "getGradualWeightUpdateParams",  # pools whose weights move with time
+    "getRateProviders",
 )
 """Getters that tell forms of pools from each other."""
 
@@ -79,12 +80,15 @@ def probe(pool: PoolRecord) -> Generator[list[Question], list[Answer], PoolRecor
     tokens, _, _ = _pool_tokens(held, pool.id)
     if "getGradualWeightUpdateParams" in has:
         raise DataError("its weights move with time")
+    oldest = "getScalingFactors" not in has
     if "getNormalizedWeights" in has:
-        kind = "balancer_weighted"
-        facts = {"oldest": "getScalingFactors" not in has}
-    elif {"getAmplificationParameter", "getScalingFactors"} <= has:
+        kind, facts = "balancer_weighted", {"oldest": oldest}
+    elif "getAmplificationParameter" in has:
+        if oldest and "getRateProviders" in has:
+            raise DataError("a stable pool of tokens with rates that does not tell its factors")
         kind = "balancer_composable_stable"
         facts = {
+            "oldest": oldest,
             "own_token": "getBptIndex" in has,
             "round_up": "inRecoveryMode" not in has,
         }
@@ -135,35 +139,51 @@ def read_weighted(vault: str, pool: str, oldest: bool = False) -> Read:
     }
 
 
-def read_stable(vault: str, pool: str, own_token: bool = True, round_up: bool = False) -> Read:
-    """The state of a stable pool, its rates and `amp` as of now.
+def read_stable(
+    vault: str, pool: str, own_token: bool = True, round_up: bool = False, oldest: bool = False
+) -> Read:
+    """The state of a stable pool, its rates and `amp` as of now; `drifts` where they move.
 
     `own_token` is false where the pool's token is none of its tokens (stable, meta-stable);
-    `round_up` is true for the pools of before June 2022.
+    `round_up` is true for the pools of before June 2022; `oldest` for those of them that do not
+    tell their scaling factors.
     """
-    answer, fee, amp, factors, *index = yield [
+    answer, fee, amp, providers, *rest = yield [
         (pool, calldata("getPoolId()")),
         (pool, calldata("getSwapFeePercentage()")),
         (pool, calldata("getAmplificationParameter()")),
-        (pool, calldata("getScalingFactors()")),
+        (pool, calldata("getRateProviders()")),
         *([(pool, calldata("getBptIndex()"))] if own_token else []),
+        *([] if oldest else [(pool, calldata("getScalingFactors()"))]),
     ]
     pool_id = value("bytes32", answer, f"getPoolId of {pool}")
     [held] = yield [(vault, calldata("getPoolTokens(bytes32)", pool_id))]
-    _, balances, _ = _pool_tokens(held, pool_id)
+    tokens, balances, _ = _pool_tokens(held, pool_id)
+    if oldest:
+        scaling = yield from _read_decimals(tokens)
+    else:
+        scaling = {"scaling_factors": _list(rest[-1], f"getScalingFactors of {pool}")}
     what = f"getAmplificationParameter of {pool}"
-    amp_now, _, precision = decoded(["uint256", "bool", "uint256"], amp, what)
+    amp_now, ramping, precision = decoded(["uint256", "bool", "uint256"], amp, what)
     fields = {
         "balances": list(balances),
-        "scaling_factors": _list(factors, f"getScalingFactors of {pool}"),
         "swap_fee": value("uint256", fee, f"getSwapFeePercentage of {pool}"),
         "amp": amp_now,
         "amp_precision": precision,
         "invariant_round_up": round_up,
+        "drifts": ramping or _has_rates(providers, f"getRateProviders of {pool}"),
+        **scaling,
     }
     if own_token:
-        fields["bpt_index"] = value("uint256", index[0], f"getBptIndex of {pool}")
+        fields["bpt_index"] = value("uint256", rest[0], f"getBptIndex of {pool}")
     return fields
+
+
+def _has_rates(answer: bytes, what: str) -> bool:
+    """Whether any token has a rate; the oldest pools know of none."""
+    if isinstance(answer, Failed):
+        return False
+    return any(int(provider, 16) for provider in value("address[]", answer, what))
 
 
 def _pool_tokens(answer: bytes, pool_id: bytes) -> tuple[tuple[str, ...], tuple[int, ...], int]:

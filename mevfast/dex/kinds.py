@@ -120,7 +120,11 @@ _READERS: Mapping[str, Callable[[PoolRecord, int], Read]] = {
         p.facts["singleton"], _at(p), p.facts["oldest"]
     ),
     "balancer_composable_stable": lambda p, _: balancer.read_stable(
-        p.facts["singleton"], _at(p), p.facts["own_token"], p.facts["round_up"]
+        p.facts["singleton"],
+        _at(p),
+        p.facts["own_token"],
+        p.facts["round_up"],
+        p.facts["oldest"],
     ),
     "curve_stable": lambda p, _: curve.read_legacy(_at(p), p.facts["shape"], p.facts["decimals"]),
     "curve_stable_ng": lambda p, _: curve.read_ng(_at(p)),

@@ -10,6 +10,7 @@ from mevfast.chain.rpc import Rpc
 from mevfast.dex import curve_crypto, kinds, lockstep
 from mevfast.dex.proof import prove
 from mevfast.dex.reads import Answer, Question
+from mevfast.dex.ticks import without_gross
 from mevfast.errors import NodeError
 from mevfast.model import Loaded, PoolLoad, PoolRecord
 
@@ -26,7 +27,8 @@ async def load(
     on_progress: Progress | None = None,
     multicall: str | None = None,
 ) -> Loaded:
-    """The states of pools after one block, in the order given.
+    """The states of pools after one block, in the order given: the fields of mevfast-vectors/1,
+    ticks as [tick, liquidity_gross, liquidity_net].
 
     A pool that does not answer as one of its kind, has no price yet, or quotes otherwise than its
     kernel is in `failed`, and spoils no other. `multicall` is Multicall3's address, if the chain
@@ -54,7 +56,7 @@ def _read(
 ) -> Generator[list[Question], list[Answer], dict[str, Any]]:
     """A read whose state the kernel takes, and whose quotes the contract confirms."""
     fields = yield from kinds.read(pool, timestamp)
-    yield from prove(pool, Pool(pool.kind, fields, f"pool {pool.name}: "))
+    yield from prove(pool, Pool(pool.kind, without_gross(fields), f"pool {pool.name}: "))
     return fields
 
 

@@ -24,12 +24,14 @@ class Width:
         """Begins with `blocks`."""
         self.blocks = max(1, blocks)
         self._works, self._fails = 0, 0  # the widest that did, the narrowest that did not; 0: none
-        self._since = 0
+        self._since, self._patience = 0, TRY_WIDER_AFTER
 
     def worked(self, blocks: int) -> None:
         """A range of that many blocks was answered."""
         if blocks < self.blocks:
             return  # the last one, cut short
+        if self._works and blocks >= 2 * self._works:
+            self._patience = TRY_WIDER_AFTER  # it is worth while
         self._works = blocks
         if not self._fails:
             self.blocks = 2 * blocks
@@ -37,8 +39,9 @@ class Width:
             self.blocks = (blocks + self._fails) // 2
         else:
             self._since += 1
-            if self._since >= TRY_WIDER_AFTER:
+            if self._since >= self._patience:
                 self._fails, self._since = 0, 0
+                self._patience *= 2  # a limit that never moves is tested ever more rarely
                 self.blocks = 2 * blocks
 
     def failed(self, blocks: int) -> None:

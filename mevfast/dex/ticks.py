@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
+from typing import Any
 
 from mevfast.dex.reads import Answer, Question, TickQuery, selector
 from mevfast.errors import DataError
@@ -58,18 +59,22 @@ def doubt(ticks: Ticks, tick: int, liquidity: int) -> str | None:
     return None
 
 
-def nets(ticks: Ticks, tick: int, liquidity: int, what: str) -> list[list[int]]:
-    """[[tick, liquidity_gross, liquidity_net], ...] as fields have them; DataError where they do
-    not add up."""
+def checked(ticks: Ticks, tick: int, liquidity: int, what: str) -> list[list[int]]:
+    """[[tick, liquidity_gross, liquidity_net], ...]; DataError where they do not add up.
+
+    A swap needs no gross liquidity. Who follows Mint and Burn does: a tick leaves when it is 0.
+    """
     why = doubt(ticks, tick, liquidity)
     if why is not None:
         raise DataError(f"ticks of {what}: {why}; a fork of other rules?")
-    return entries(ticks)
+    return [list(each) for each in ticks]
 
 
-def entries(ticks: Ticks) -> list[list[int]]:
-    """[[tick, liquidity_gross, liquidity_net], ...]: without gross no event could move them."""
-    return [list(tick) for tick in ticks]
+def without_gross(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields with ticks as [tick, liquidity_net], as files have them."""
+    if "ticks" not in fields:
+        return fields
+    return {**fields, "ticks": [[tick, net] for tick, _, net in fields["ticks"]]}
 
 
 def priced(sqrt_price_x96: int, what: str) -> int:

@@ -2,7 +2,7 @@
 
 from mevfast.dex.announced import Log, number, pair_of, signed
 from mevfast.dex.reads import Question, Read, TickQuery, calldata, decoded, topic, value
-from mevfast.dex.ticks import nets, priced, query, read_rest, read_ticks
+from mevfast.dex.ticks import checked, priced, query, read_rest, read_ticks
 from mevfast.model import PoolRecord
 
 KINDS = ("uniswap_v3",)
@@ -46,7 +46,7 @@ def read(pool: str, tick_spacing: int | None = None) -> Read:
         "sqrt_price_x96": sqrt_price_x96,
         "tick": tick,
         "liquidity": active,
-        "ticks": nets(ticks, tick, active, pool),
+        "ticks": checked(ticks, tick, active, pool),
     }
 
 

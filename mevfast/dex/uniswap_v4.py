@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 
 from mevfast.dex.announced import Log, address, number, signed
 from mevfast.dex.reads import Call, Read, calldata, topic, value
-from mevfast.dex.ticks import nets, priced, query, read_rest
+from mevfast.dex.ticks import checked, priced, query, read_rest
 from mevfast.errors import DataError
 from mevfast.model import PoolRecord
 
@@ -115,7 +115,7 @@ def read(manager: str, pool: bytes, tick_spacing: int, hooks: str = NATIVE, fee:
         "sqrt_price_x96": slot0 & (1 << 160) - 1,
         "tick": tick,
         "liquidity": liquidity,
-        "ticks": nets(ticks, tick, liquidity, f"pool 0x{pool.hex()}"),
+        "ticks": checked(ticks, tick, liquidity, f"pool 0x{pool.hex()}"),
     }
     if int(hooks, 16):
         fields["hooks"] = hooks

@@ -208,6 +208,10 @@ async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dic
     block = int(stage.node.rpc("eth_blockNumber"), 16)
     async with await Rpc.connect(stage.node.ws_url) as rpc:
         pools = await market.discover(rpc, config.market, block)
-        loads = await market.load(rpc, pools, block)
+        loads = (await market.load(rpc, pools, block)).loads
     good = {"stale": False, "quarantined": False}
-    return {load.pool.address: load.state | good for load in loads}
+    states = {load.pool.address: load.state | good for load in loads}
+    for state in states.values():
+        if "ticks" in state:
+            state["ticks"] = [tuple(tick) for tick in state["ticks"]]
+    return states

@@ -36,8 +36,8 @@ def compiled(
 @cache
 def props() -> dict[str, bytes]:
     """Creation code of the tokens and payers in contracts/test."""
-    names = ("Payer.sol", "StandIn.sol", "Tokens.sol", "V4Payer.sol")
-    sources = {name: (_SOURCES / name).read_text() for name in names}
+    names = ("Announcer", "Multicall3", "Payer", "Recorded", "StandIn", "Tokens", "V4Payer")
+    sources = {f"{name}.sol": (_SOURCES / f"{name}.sol").read_text() for name in names}
     return compiled(sources, SETTINGS, frozenset({"error", "warning", "info"}))
 
 

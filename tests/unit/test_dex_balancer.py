@@ -7,6 +7,7 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from mevfast._pool import Pool
+from mevfast.chain.multicall import Failed
 from mevfast.dex import balancer, reads
 from mevfast.errors import DataError
 from tests.oracle.balancer import ONE
@@ -54,6 +55,7 @@ def answers(**changes: bytes) -> dict[bytes, bytes]:
         "getAmplificationParameter()": encode(
             ["uint256", "bool", "uint256"], [200_000, False, 1000]
         ),
+        "getRateProviders()": encode(["address[]"], [["0x" + "00" * 20] * 3]),
         "getBptIndex()": encode(["uint256"], [2]),
         "getPoolTokens(bytes32)": encode(
             ["address[]", "uint256[]", "uint256"], [TOKENS, BALANCES, 9]
@@ -101,8 +103,28 @@ def test_a_stable_pool_is_read(own_token: bool) -> None:
         "amp_precision": 1000,
         "invariant_round_up": not own_token,
     }
+    assert fields.pop("drifts") is False
     assert fields == expected | ({"bpt_index": 2} if own_token else {})
     assert Pool("balancer_composable_stable", fields).fields() == fields
+
+
+PROVIDED = encode(["address[]"], [["0x" + "00" * 20, POOL]])
+RAMPING = encode(["uint256", "bool", "uint256"], [200_000, True, 1000])
+
+
+@pytest.mark.parametrize(
+    ("changes", "drifts"),
+    [
+        ({}, False),
+        ({"getRateProviders": Failed("reverted")}, False),  # the oldest pools know of none
+        ({"getRateProviders": PROVIDED}, True),
+        ({"getAmplificationParameter": RAMPING}, True),
+    ],
+)
+def test_a_stable_pool_drifts_with_its_rates_and_its_amp(
+    changes: dict[str, bytes], drifts: bool
+) -> None:
+    assert run(balancer.read_stable(VAULT, POOL), answers(**changes))["drifts"] is drifts
 
 
 def test_an_answer_of_another_contract_is_named() -> None:
