@@ -41,6 +41,8 @@ def test_a_fixed_limit_costs_little_more_than_its_own_number_of_requests(widest:
     total = 300 * widest
     swept(node, 0, total - 1)
     assert len(node.ranges) <= 340
+    widths = [high - low + 1 for low, high in node.ranges[:-1]]
+    assert widths == sorted(widths)  # what works is never gone below
     assert node.refusals <= 60
 
 
