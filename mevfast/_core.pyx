@@ -499,9 +499,11 @@ cdef class Core:
         self.audit.clear()
         return len(slots)
 
-    def catch_up(self, list messages):
+    def catch_up(self, list messages, *, bint verified=True):
         """Applies logs that the node was asked for, notifications as bytes, in order.
 
+        `verified`: no log before them is missing, so that a swap which contradicts our quote is a
+        mismatch; else it spoils this load, and puts all since the last verified block in doubt.
         Returns how many of them changed a pool. Only while not live.
         """
         cdef log_event log
@@ -509,8 +511,7 @@ cdef class Core:
         cdef bytes message
         cdef uint32_t n
         cdef uint64_t before = self.table.t.head.applied[<int>APPLY_CHANGED]
-        # What the node was asked for lacks nothing: a swap that contradicts it is a mismatch.
-        self.audit.doubts_logs = False
+        self.audit.doubts_logs = self.doubts_logs and not verified
         self.audit.suspect_block = 0
         if self.live:
             raise ValueError("catch_up: expected a table in doubt, it is live")
@@ -524,6 +525,8 @@ cdef class Core:
             if n % AUDITED_AT_ONCE == 0:
                 self.audit.run()
         self.audit.run()
+        if self.audit.suspect_block:
+            self.doubt_swap()
         return self.table.t.head.applied[<int>APPLY_CHANGED] - before
 
     def knows(self, bytes message not None):

@@ -83,6 +83,7 @@ class Stream:
         core = (TimedCore if timed else Core)(
             search, signer, EXECUTOR, self.chain_id, sink, lambda: None, gas_limit_percent=250
         )
+        core.bloom_from = 2**64 - 1  # nobody is there to be asked about a bloom
         core.feed_bytes(self.start)
         if core.head_number != self.block:
             raise DataError(f"{self.name}: expected a head of block {self.block}, "

@@ -363,7 +363,10 @@ class Keeper:
         self._forget_after(fork)
         self._know_parent(head)
         messages = [notification("logs", log) for log in sorted(logs, key=_place)]
-        applied = self.core.catch_up(messages)
+        verified = fork <= self.core.verified
+        applied = self.core.catch_up(messages, verified=verified)
+        # What was there at the fork, and all that came since, the node has vouched for.
+        self.core.verified = number if verified else self.core.verified
         if not self.core.end_load(number):
             return False
         self.progress_at = time.monotonic()

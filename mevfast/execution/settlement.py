@@ -139,7 +139,8 @@ class Settlement:
             if outcome == "unexplained" and trade["nonce"] not in self._doubted:
                 # It was explained on the logs as they came; were they all there, and in order?
                 self._doubted.add(trade["nonce"])
-                self._doubt(f"transaction 0x{trade['tx'].hex()} is not explained", block)
+                why = f"transaction 0x{trade['tx'].hex()} is not explained"
+                self._doubt(why, min(block, self._core.verified + 1))
                 return
             record = self._record(trade, outcome)
             record.realised, record.left_over = realised, changes

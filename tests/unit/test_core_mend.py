@@ -272,6 +272,20 @@ def test_a_swap_that_contradicts_a_quote_is_first_held_against_the_logs() -> Non
     assert not core.table.read(0)["quarantined"]
 
 
+def test_logs_that_begin_too_late_to_judge_a_swap_are_asked_for_again() -> None:
+    chain = Chain()
+    core = chain.core
+    core.doubts_logs, core.verified = True, 98
+    chain.feed(frames.head(101), frames.head(105))  # and 102 to 104 are missing
+    core.begin_load()
+    core.start_at(frames.head(106))
+    assert core.roll_back(101) == 0
+    core.catch_up(swap(3, 105), verified=False)
+    assert not core.end_load(106)
+    doubt(chain, "a swap in block 105 contradicts our quote", trusted=98)
+    assert core.audit.n_mismatches == 0
+
+
 def test_a_swap_that_contradicts_the_node_s_own_logs_is_a_mismatch() -> None:
     chain = Chain()
     core = chain.core

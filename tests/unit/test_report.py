@@ -48,7 +48,10 @@ def engine(**fields: Any) -> Any:
         "core": core, "search": search, "first_block": 100, "rpc_calls": calls,
         "calls_at_live": Counter(eth_getLogs=5, eth_call=35, eth_getTransactionReceipt=2),
         "outcomes": Counter(exact=1, explained=1, reverted=1, expired=1),
-        "predicted_wei": 20, "realised_wei": 19, "loads": 2, "trades": [trade()],
+        "predicted_wei": 20, "realised_wei": 19, "trades": [trade()],
+        "keeper": SimpleNamespace(
+            recoveries=2, recovered_s=0.25, logs_missed=3, read_pools=76, refused=Counter(tax=2)
+        ),
         "pause_reason": "", "block_age_s": 0.5,
     }  # fmt: skip
     whole = SimpleNamespace(**given | fields)
