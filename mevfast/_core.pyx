@@ -174,7 +174,7 @@ cdef class Core:
         else:
             if self.spoiled is None:
                 self.spoiled = why
-            self.doubt_from = min(self.doubt_from, block)
+            self.doubt_from = min(self.doubt_from, block) if self.doubt_from else block
 
     cdef int on_log(self, const log_event *e) except -1:
         cdef const known_block *known = &self.ring[e.block_number % HEAD_RING]

@@ -132,6 +132,7 @@ class Engine:
             await asyncio.wait((life, stop), return_when=asyncio.FIRST_COMPLETED)
             if life.done():
                 life.result()
+            self.keeper.save()
         finally:
             # Whatever is being waited for, a stop does not wait for it.
             tasks = (life, stop, *self.settlement.tasks)
@@ -253,7 +254,7 @@ class Engine:
             await self.keeper.mend(rpc, self._next_head)
             return
         await self._refresh(rpc)
-        self._begun = await self.keeper.begin(rpc)
+        self._begun = await self.keeper.begin(rpc, self._next_head)
 
     async def _upkeep(self, rpc: Rpc) -> None:
         """Finds and reads pools for as long as the table is true, and looks for lost logs."""
@@ -263,6 +264,7 @@ class Engine:
         while True:
             await self.keeper.announced(rpc)
             await self.keeper.read(rpc)
+            await self.keeper.learn_tokens(rpc)
             if not ready and self.core.live:
                 ready = True
                 self._ready(rpc)

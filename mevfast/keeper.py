@@ -7,20 +7,25 @@ forward by the node's own logs. Sends nothing; the engine says when to do which.
 """
 
 import logging
+import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from mevfast import warm_start
 from mevfast._core import Core
 from mevfast._graph import TRADED
+from mevfast._pool import Pool
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Config
 from mevfast.dex import entries, market
 from mevfast.dex.token_filter import Verdict, probe_tokens
-from mevfast.errors import NodeError, RpcError
+from mevfast.dex.token_info import read_tokens
+from mevfast.errors import DataError, NodeError, RpcError
+from mevfast.execution.artifacts import TokenInfo
 from mevfast.model import PoolRecord
 
 logger = logging.getLogger(__name__)
@@ -33,6 +38,8 @@ RANKED_BLOCKS = 50
 """Blocks whose logs say which pools are busy, when there are many to read."""
 MOST_HOLDERS = 8
 """Pools remembered for each token, to try the token's transfers with."""
+SAMPLE = 32
+"""Pools of a warm start that are compared with the chain."""
 SAY_EVERY_S = 1.0
 SINGLETONS = (
     "uniswap_v4", "balancer_weighted", "balancer_composable_stable", "solidly",
@@ -85,6 +92,7 @@ class Keeper:
         self._multicall: str | None = None
         self._holders: defaultdict[bytes, list[bytes]] = defaultdict(list)
         self._tokens: dict[bytes, Verdict] = {}
+        self._infos: dict[str, TokenInfo] = {}
 
     # ---- finding pools ----
 
@@ -260,7 +268,9 @@ class Keeper:
                 self._failed(slot, f"token 0x{wrong[0].hex()}: {verdicts[wrong[0]].reason}", block)
         return exact
 
-    def _put(self, slot: int, pool: PoolRecord, state: dict[str, Any], block: int) -> None:
+    def _put(
+        self, slot: int, pool: PoolRecord, state: Mapping[str, Any] | Pool, block: int
+    ) -> None:
         self.table.put(
             pool.id, pool.kind, pool.tokens, state, block, singleton=self._singleton(pool)
         )
@@ -300,7 +310,7 @@ class Keeper:
 
     # ---- mending ----
 
-    async def begin(self, rpc: Rpc) -> bool:
+    async def begin(self, rpc: Rpc, next_head: Waiting) -> bool:
         """Takes the node's newest block for the beginning: from here on events are followed, and
         pools are read at it or later. False where it must be tried again.
 
@@ -308,6 +318,10 @@ class Keeper:
         """
         if not self._venues:
             await self._refuse_wrong(rpc)
+        if await self._warm(rpc):
+            await self.mend(rpc, next_head)
+            await self._check_sample(rpc)
+            return True
         self.core.begin_load()
         head = await self._block(rpc, "latest")
         self.core.start_at(notification("head", head))
@@ -315,6 +329,110 @@ class Keeper:
         self._know_parent(head)
         self.core.verified = number
         return self.core.end_load(number)
+
+    async def _warm(self, rpc: Rpc) -> bool:
+        """Takes pools and states from the market file of an earlier run, as of its block; False
+        where there is none that serves."""
+        cache = self.config.market.cache
+        if cache is None:
+            return False
+        newest = int((await self._block(rpc, "latest"))["number"], 16)
+        gap = self.config.node.max_gap_blocks
+        held = await warm_start.read(cache, rpc, self.config.node.chain_id, newest, gap)
+        if held is None:
+            return False
+        for pool in held.pools:
+            record = pool.record
+            if record.venue not in self._venues or len(self.records) >= self.config.table.capacity:
+                self.refused["in the market file, of no venue of the config"] += 1
+                continue
+            slot = self.table.add(record.id, record.kind, record.tokens, self._singleton(record))
+            self.records[slot] = record
+            self._note_holder(record)
+            self._put(slot, record, pool.pool, held.block)
+            if record.kind in market.INCOMPLETE:
+                self.table.mark_stale(slot)
+            for token in record.tokens:
+                self._tokens[token] = Verdict(exact=True, reason="as in the market file", gas=0)
+        assert held.block_hash is not None  # warm_start sees to it
+        self.core.know_block(held.block, bytes.fromhex(held.block_hash[2:]))
+        self.core.verified = held.block
+        self.core.distrust("a warm start", held.block + 1)
+        logger.info("%d pools from %s, of block %d", len(self.records), cache, held.block)
+        return True
+
+    async def _check_sample(self, rpc: Rpc) -> None:
+        """Compares some pools of a warm start with the chain before any is traded; reads them all
+        where one differs."""
+        if not self.core.live:
+            return
+        block = self.core.head_number
+        self.core.distrust("the warm start is compared with the chain", block + 1)
+        slots = [slot for slot in self.records if not self.table.read(slot)["stale"]]
+        sample = random.sample(slots, min(SAMPLE, len(slots)))
+        pools = {self.records[slot].id: slot for slot in sample}
+        loaded = await market.load(
+            rpc, [self.records[slot] for slot in sample], block, multicall=self._multicall
+        )
+        wrong = [
+            load.pool
+            for load in loaded.loads
+            if Pool(load.pool.kind, load.state, "").fields()
+            != self.table.pool(pools[load.pool.id]).fields()
+        ]
+        if wrong:
+            logger.error(
+                "%d of %d pools of the market file differ from the chain, such as %s: every pool "
+                "is read", len(wrong), len(sample), wrong[0].name,
+            )  # fmt: skip
+            for slot in self.records:
+                self.table.mark_stale(slot)
+                self.search.refresh_pool(slot)
+
+    async def learn_tokens(self, rpc: Rpc) -> None:
+        """Symbols and decimals of tokens that are new, for the market file."""
+        if self.config.market.cache is None:
+            return
+        base = (token.lower() for token in self.config.market.start_tokens)
+        every = {"0x" + t.hex() for pool in self.records.values() for t in pool.tokens}
+        new = sorted({*every, *base} - self._infos.keys())
+        if new:
+            self._infos |= await read_tokens(rpc, new, self.core.head_number)
+
+    def save(self) -> None:
+        """Writes the market file, as of the newest block that is certainly whole.
+
+        The table is taken back to that block: nothing may be decided on it any more.
+        """
+        cache = self.config.market.cache
+        if cache is None or not self.core.live:
+            return
+        block = self.core.head_number - 1
+        block_hash = self.core.block_hash(block)
+        self.core.distrust("the engine stops", block + 1)
+        if block_hash is None or self.core.roll_back(block) is None:
+            logger.warning("%s is left as it was: block %d is not certain", cache, block)
+            return
+        rows = [(slot, self.table.read(slot)) for slot in self.records]
+        pools = [
+            (self.records[slot], self.table.pool(slot))
+            for slot, row in rows
+            if not (row["stale"] or row["quarantined"])
+        ]
+        try:
+            written = warm_start.write(
+                cache,
+                chain_id=self.config.node.chain_id,
+                block=block,
+                block_hash=block_hash,
+                pools=pools,
+                infos=self._infos,
+                base=self.config.market.start_tokens,
+            )
+        except DataError as error:
+            logger.error("%s", error)
+            return
+        logger.info("%s: %d pools after block %d", cache, written, block)
 
     async def _refuse_wrong(self, rpc: Rpc) -> None:
         self.config, reasons = await entries.refuse_wrong(rpc, self.config)

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +28,8 @@ from mevfast.chain import patience
 from mevfast.chain.rpc import Rpc, check_chain_id
 from mevfast.config import Config, load_config
 from mevfast.dex import market as dex
-from mevfast.errors import DataError, NodeError, RpcError
-from mevfast.execution import artifacts
-from mevfast.execution.artifacts import TokenInfo
+from mevfast.dex.token_info import read_tokens, token_of
+from mevfast.errors import DataError, NodeError
 from mevfast.market_file import MarketFile, MarketPool, Token
 from mevfast.model import Loaded
 
@@ -45,9 +44,6 @@ examples:
   python -m mevfast snapshot --config mevfast.toml -o market.json.gz --block 300000000 --json
 """
 
-NATIVE = "0x" + "00" * 20
-"""What Uniswap V4 calls the chain's own coin; it has no contract that could tell its decimals."""
-NATIVE_TOKEN = TokenInfo(decimals=18, symbol="ETH")
 _HEX = re.compile(r"0x[0-9a-fA-F]{40,}")
 _UINT64_MAX = (1 << 64) - 1
 
@@ -95,13 +91,13 @@ async def take(config: Config, path: str, block: int | None, said: Said) -> Snap
         loaded, left_out = await _read_pools(rpc, config, number, said)
         wanted = {_hex(token) for load in loaded.loads for token in load.pool.tokens}
         base = _base_tokens(config)
-        infos = await _read_tokens(rpc, sorted({*wanted, *base}), number, said)
+        infos = await read_tokens(rpc, sorted({*wanted, *base}), number, said)
         if (await _header(rpc, number))[1] != block_hash:
             raise NodeError(
                 f"{config.node.shown_url}: block {number} was replaced while its states were read; "
                 "take the snapshot again, or of an older --block"
             )
-    tokens = {address: _token(address, info) for address, info in infos.items()}
+    tokens = {address: token_of(address, info) for address, info in infos.items()}
     for address in base:
         if tokens[address] is None:
             raise DataError(
@@ -164,41 +160,6 @@ async def _header(rpc: Rpc, block: int | None) -> tuple[int, str]:
         ) from None
 
 
-async def _read_tokens(
-    rpc: Rpc, addresses: Sequence[str], block: int, said: Said
-) -> dict[str, TokenInfo]:
-    """Decimals and symbols of tokens, many a call; a call that the node refuses is halved."""
-    found = {NATIVE: NATIVE_TOKEN}
-    asked = [address for address in addresses if address != NATIVE]
-    size = artifacts.TOKENS_PER_CALL
-    parts: list[Sequence[str]] = [asked[i : i + size] for i in range(0, len(asked), size)]
-    while parts:
-        said("reading tokens", len(found) - 1, len(asked))
-        calls = [
-            ("eth_call", [{"data": "0x" + artifacts.reader_tokens_call(part).hex()}, hex(block)])
-            for part in parts
-        ]
-        answers = await patience.batch(rpc, calls, batch_size=10)
-        halves: list[Sequence[str]] = []
-        for part, answer in zip(parts, answers, strict=True):
-            if not isinstance(answer, RpcError):
-                found |= zip(part, _token_infos(answer, block), strict=True)
-            elif len(part) == 1:
-                found[part[0]] = TokenInfo(None, None)
-            else:
-                halves += [part[: len(part) // 2], part[len(part) // 2 :]]
-        parts = halves
-    said("reading tokens", len(asked), len(asked))
-    return found
-
-
-def _token_infos(answer: Any, block: int) -> list[TokenInfo]:
-    try:
-        return artifacts.decode_tokens(bytes.fromhex(answer[2:]))[1]
-    except (DataError, TypeError, ValueError) as error:
-        raise NodeError(f"eth_call at block {block}: {error}") from error
-
-
 # ---- what was read ----
 
 
@@ -211,14 +172,6 @@ def _base_tokens(config: Config) -> list[str]:
     start = [address.lower() for address in config.market.start_tokens]
     base = config.market.base_token.lower()
     return sorted(start, key=lambda address: address != base)
-
-
-def _token(address: str, info: TokenInfo) -> Token | None:
-    """A token, its symbol made printable; None without decimals: its amounts cannot be shown."""
-    if info.decimals is None or info.decimals > market_file.LARGEST_DECIMALS:
-        return None
-    symbol = "".join(letter if letter.isprintable() else "?" for letter in info.symbol or "")
-    return Token(address, symbol, info.decimals)
 
 
 def _pools(

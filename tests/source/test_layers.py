@@ -42,6 +42,8 @@ FLOORS: list[set[str]] = [
     {"mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
+    {"mevfast.warm_start"},
+    {"mevfast.keeper"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
     {"mevfast.bench_stream", "mevfast.bench_tables"},
     {"mevfast.observe.report"},  # the engine's figures, read from outside
