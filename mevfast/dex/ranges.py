@@ -4,7 +4,8 @@ Owns the width of a query: halved when the node refuses a range, found by halves
 and what does not, and tried wider again now and then, because most nodes count logs, not blocks.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from mevfast.chain import patience
@@ -14,7 +15,8 @@ from mevfast.errors import NodeError, RpcError
 TRY_WIDER_AFTER = 8
 """Ranges of the widest size that works, until a wider one is tried."""
 
-Progress = Callable[[int, int], None]
+IN_FLIGHT = 4
+"""Ranges that are asked for at once."""
 
 
 class Width:
@@ -25,6 +27,11 @@ class Width:
         self.blocks = max(1, blocks)
         self._works, self._fails = 0, 0  # the widest that did, the narrowest that did not; 0: none
         self._since, self._patience = 0, TRY_WIDER_AFTER
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether this is a width that worked, not one to be tried."""
+        return self.blocks == self._works
 
     def worked(self, blocks: int) -> None:
         """A range of that many blocks was answered."""
@@ -63,23 +70,38 @@ async def sweep(
     """
     start, end = span
     while start <= end:
-        last = min(start + width.blocks - 1, end)
-        blocks = last - start + 1
-        try:
-            logs = await _logs(rpc, query, start, last)
-        except (RpcError, NodeError) as error:
-            if isinstance(error, NodeError) and (rpc.failure or blocks == 1):
-                raise
-            if blocks == 1:
-                raise NodeError(
-                    f"{who}: the node refuses the logs even of block {start} alone "
-                    f"({getattr(error, 'message', error)}); use a node that serves eth_getLogs"
-                ) from error
-            width.failed(blocks)
-            continue
-        width.worked(blocks)
-        yield start, last, logs
-        start = last + 1
+        spans = _next_spans(start, end, width)
+        answers = await asyncio.gather(
+            *(_logs(rpc, query, first, last) for first, last in spans), return_exceptions=True
+        )
+        for (first, last), answer in zip(spans, answers, strict=True):
+            blocks = last - first + 1
+            if isinstance(answer, BaseException):
+                _judge(rpc, answer, first, blocks, who)
+                width.failed(blocks)
+                break
+            width.worked(blocks)
+            yield first, last, answer
+            start = last + 1
+
+
+def _next_spans(start: int, end: int, width: Width) -> list[tuple[int, int]]:
+    """What to ask for at once: several ranges only of a width that works."""
+    firsts = range(start, end + 1, width.blocks)[: IN_FLIGHT if width.is_steady else 1]
+    return [(first, min(first + width.blocks - 1, end)) for first in firsts]
+
+
+def _judge(rpc: Rpc, error: BaseException, block: int, blocks: int, who: str) -> None:
+    """Raises what a narrower range would not mend."""
+    if not isinstance(error, RpcError | NodeError):
+        raise error
+    if isinstance(error, NodeError) and (rpc.failure or blocks == 1):
+        raise error
+    if blocks == 1:
+        raise NodeError(
+            f"{who}: the node refuses the logs even of block {block} alone "
+            f"({getattr(error, 'message', error)}); use a node that serves eth_getLogs"
+        ) from error
 
 
 async def _logs(rpc: Rpc, query: dict[str, Any], start: int, end: int) -> list[dict[str, Any]]:

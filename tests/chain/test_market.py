@@ -224,3 +224,26 @@ def quotes(market_pool: Any, pool: Pool, evm: NodeEvm, rng: Random) -> int:
         else:
             assert isinstance(outcome, Outcome) == isinstance(answer, Quote), (swap, outcome)
     return compared
+
+
+def test_what_is_no_pool_fails_alone(evm: NodeEvm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mute contract, an account, a pool without a price, a contract of another kind."""
+    ground, rng = Ground("uniswap_v3", evm, monkeypatch), Random("no pool")
+    ground.create(rng)
+    topic = bytes.fromhex(kinds.VENUES["uniswap_v3"].topics[0][2:])
+    tokens = [word(token) for token in ground._ground.tokens]
+    factory = ground._ground.factory
+    evm.call(factory, "createPool(address,address,uint24)", *ground._ground.tokens, 10_000)
+    mute = evm.deploy(props()["StandIn"])
+    account = "0x" + "77" * 20
+    for bad in (mute, account, factory):
+        announce(evm, ground.announcer, [topic, *tokens, word(500)], 10, number(bad))
+    ground.venues[ground.announcer] = Venue("odd", "uniswap_v3", ground.announcer)
+    for multicall in (None, evm.deploy(props()["Multicall3"])):
+        pools, loaded = ask(ground, multicall)
+        assert len(pools) == 5
+        assert [load.pool.id for load in loaded.loads] == list(ground.pools)
+        reasons = sorted(loaded.failed.values())
+        assert len(reasons) == 4 and sum("no price yet" in why for why in reasons) == 1
+        for bad in (mute, account, factory):
+            assert "slot0 of " + bad.lower() in loaded.failed[bytes.fromhex(bad[2:])].lower()

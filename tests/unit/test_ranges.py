@@ -46,6 +46,22 @@ def test_a_fixed_limit_costs_little_more_than_its_own_number_of_requests(widest:
     assert node.refusals <= 60
 
 
+def test_ranges_of_a_width_that_works_are_asked_for_several_at_once() -> None:
+    class Slow(Node):
+        waiting, most = 0, 0
+
+        async def request(self, method: str, params: list[Any]) -> Any:
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            await asyncio.sleep(0)
+            self.waiting -= 1
+            return await super().request(method, params)
+
+    node = Slow([], widest=100)
+    assert blocks(swept(node, 0, 29_999)) == list(range(30_000))
+    assert node.most == ranges.IN_FLIGHT
+
+
 class Dense(Node):
     """Ten logs in each block of some, none elsewhere; at most a hundred logs an answer."""
 
