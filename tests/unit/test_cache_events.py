@@ -536,6 +536,23 @@ def test_no_swap_is_audited_on_a_state_that_is_not_true(kind: str) -> None:
         assert not held.table.read(held.slot)["quarantined"]
 
 
+def test_swaps_of_one_batch_are_audited_each_with_its_own_fee() -> None:
+    held = Held("algebra_integral")
+    pool, batch = Pool("algebra_integral", held.before), []
+    for index, fee in enumerate((400, 9000, 1)):
+        pool = Pool("algebra_integral", pool.fields() | {"fee_pips": fee})
+        after = (quote := pool.apply(0, 10**15)).after
+        words = [10**15, -quote.amount_out, after["sqrt_price_x96"], after["liquidity"],
+                 after["tick"]]  # fmt: skip
+        batch += [
+            frames.event(held.id, "Fee(uint16)", [], [fee], block=101, index=2 * index),
+            frames.event(held.id, V3_SWAP, [1, 2], words, block=101, index=2 * index + 1),
+        ]
+    audit = Audit(held.table)
+    audit.replay(batch)
+    assert audit.by_kind() == {"algebra_integral": (3, 0)}
+
+
 def test_a_swap_of_a_pools_own_token_is_no_swap_to_audit() -> None:
     held = Held("balancer_composable_stable")
     audit = Audit(held.table)
