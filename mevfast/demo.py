@@ -80,6 +80,7 @@ def demo_config(net: Devnet, executor: str) -> Config:
         market=Market(
             base_token=market.weth,
             start_tokens=tuple(tokens),
+            multicall=market.multicall,
             factories=tuple(
                 Factory(
                     name=each.name, kind=each.kind, address=each.address, fee_pips=each.fee_pips

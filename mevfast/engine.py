@@ -139,6 +139,7 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.keeper.close()
             gc.enable()
             gc.unfreeze()
 

@@ -319,7 +319,7 @@ class Keeper:
         if not self._venues:
             await self._refuse_wrong(rpc)
         if await self._warm(rpc):
-            await self.mend(rpc, next_head)
+            await self.mend(rpc, next_head, "a warm start")
             await self._check_sample(rpc)
             return True
         self.core.begin_load()
@@ -434,6 +434,11 @@ class Keeper:
             return
         logger.info("%s: %d pools after block %d", cache, written, block)
 
+    def close(self) -> None:
+        """Gives the ledger's lock back."""
+        if self._ledger is not None:
+            self._ledger.close()
+
     async def _refuse_wrong(self, rpc: Rpc) -> None:
         self.config, reasons = await entries.refuse_wrong(rpc, self.config)
         for (what, name), why in reasons.items():
@@ -450,12 +455,12 @@ class Keeper:
         if number > 0:
             self.core.know_block(number - 1, bytes.fromhex(head["parentHash"][2:]))
 
-    async def mend(self, rpc: Rpc, next_head: Waiting) -> bool:
+    async def mend(self, rpc: Rpc, next_head: Waiting, why: str = "") -> bool:
         """Makes the table true again after a gap or a reorg; False where it must be tried again.
 
         `next_head(rpc)` waits for the node's next head or raises NodeError.
         """
-        started, why = time.monotonic(), self.core.doubt
+        started, why = time.monotonic(), why or self.core.doubt
         self.core.begin_load()
         head = await self._block(rpc, "latest")
         self.core.start_at(notification("head", head))

@@ -140,6 +140,8 @@ def deploy_market(node: Anvil) -> Market:
     vault, pool_id = _deploy_balancer(writer, assets)
     aave_pool = _deploy_aave(writer, assets)
     _check_flash_fees(writer, vault, aave_pool)
+    multicall = writer.create("Multicall3", npm.multicall3(), ())
+    writer.flush()
     return Market(
         chain_id=node.chain_id,
         block=int(node.rpc("eth_blockNumber"), 16),
@@ -151,6 +153,7 @@ def deploy_market(node: Anvil) -> Market:
         balancer_vault=vault.address,
         balancer_pool_id=pool_id,
         aave_pool=aave_pool.address,
+        multicall=multicall.address,
         aave_assets=tuple(assets[symbol].address for symbol in AAVE_SYMBOLS),
         pools=tuple(pools),
     )

@@ -79,6 +79,7 @@ class Market:
     balancer_vault: str
     balancer_pool_id: str
     aave_pool: str
+    multicall: str
     aave_assets: tuple[str, ...]
     pools: tuple[Pool, ...]
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,10 @@ PINS: Mapping[str, Pin] = {
     "@openzeppelin/contracts": Pin(
         "5.0.2",
         "sha512-ytPc6eLGcHHnapAZ9S+5qsdomhjo6QBHTDRRBFfTxXIpsicMhVPouPgmUPebZZZGX7vt9USA+Z+0M0dSVtSUEA==",
+    ),
+    "viem": Pin(
+        "2.57.20",
+        "sha512-LSvREzKT7xFXpmxW2YFJ/OtcZRkSGLp5zywSgadBf0qQCeqh2+FxHHWyrS2zEG7ZfBWQQvk8HI1i4HPzSMD14g==",
     ),
     "@foundry-rs/anvil-linux-amd64": Pin(
         ANVIL_VERSION,
@@ -424,3 +429,12 @@ def artifact(name: str) -> Artifact:
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise DevnetError(f"{path}: expected a contract artifact: {error!r}") from error
+
+
+def multicall3() -> bytes:
+    """Creation code of Multicall3, which viem carries as a constant."""
+    path = package("viem") / "_cjs" / "constants" / "contracts.js"
+    found = re.search(r"multicall3Bytecode = ['\"]0x([0-9a-f]+)['\"]", path.read_text())
+    if found is None:
+        raise DevnetError(f"{path}: expected multicall3Bytecode, was not there")
+    return bytes.fromhex(found[1])

@@ -92,6 +92,7 @@ def engine_config(
         market=settings.Market(
             base_token=record.weth,
             start_tokens=(record.weth,),
+            multicall=record.multicall,
             only_tokens=tuple(stage.address(symbol) for symbol in symbols),
             factories=tuple(
                 settings.Factory(
