@@ -46,6 +46,8 @@ from mevfast._slots cimport (
     table_order,
     table_publish,
     table_store,
+    table_store_price,
+    table_store_sync,
     table_view_swaps,
     table_wide,
     undo_body,
@@ -84,6 +86,8 @@ from mevfast.types cimport (
     log_event,
     pool_quote,
     pool_state,
+    v2_state,
+    v3_after,
     v3_window,
     v4_protocol_part,
     v4_swap_fee,
@@ -109,8 +113,8 @@ cdef enum:
 
 # ---- events ----
 #
-# Each function moves a copy of the slot's state and returns an apply_result. Nothing of the table
-# itself moves before the state is in the journal. Events have the shape that their signature says:
+# Each function returns an apply_result. Nothing of the table itself moves before the state is in the
+# journal, and only where the event is applied. Events have the shape that their signature says:
 # others never get here.
 
 cdef struct moved_position:
@@ -119,16 +123,9 @@ cdef struct moved_position:
     int add
     bint ticks                    # whether there is anything to move
 
-cdef int apply_sync(slot_body *body, const log_event *e) noexcept nogil:
-    if (word_to_u128(&body.v2.reserve0, &e.word[0], 112) != 0
-            or word_to_u128(&body.v2.reserve1, &e.word[1], 112) != 0):
-        return APPLY_MALFORMED
-    return APPLY_CHANGED
-
-
-cdef int apply_price(slot_body *body, const log_event *e) noexcept nogil:
+cdef int read_price(v3_after *at, const log_event *e) noexcept nogil:
     """Swap of every form: amount0, amount1, sqrtPriceX96, liquidity, tick, and what differs.
-    Initialize: sqrtPriceX96, tick; V4's has fee, spacing and hooks before them."""
+    Initialize: sqrtPriceX96, tick, no liquidity; V4's has fee, spacing and hooks before them."""
     cdef const u256 *price = &e.word[2]
     cdef const u256 *tick = &e.word[4]
     if e.kind == EVENT_V3_INITIALIZE:
@@ -136,19 +133,12 @@ cdef int apply_price(slot_body *body, const log_event *e) noexcept nogil:
         tick = &e.word[1]
     elif e.kind == EVENT_V4_INITIALIZE:
         price = &e.word[3]
-    elif word_to_u128(&body.v3.liquidity, &e.word[3], 128) != 0:
+    elif word_to_u128(&at.liquidity, &e.word[3], 128) != 0:
         return APPLY_MALFORMED
-    if word_to_int24(&body.v3.tick, tick) != 0 or price.w[3] != 0 or price.w[2] >> 32 != 0:
+    if word_to_int24(&at.tick, tick) != 0 or price.w[3] != 0 or price.w[2] >> 32 != 0:
         return APPLY_MALFORMED
-    body.v3.sqrt_price_x96 = price[0]
+    at.sqrt_price_x96 = price[0]
     return APPLY_CHANGED
-
-
-cdef int apply_swap(slot_body *body, const log_event *e) noexcept nogil:
-    """Swap of Uniswap V3, PancakeSwap V3 and Algebra; of Integral with the fees of its plugin."""
-    if e.kind == EVENT_ALGEBRA_SWAP and not (u256_is_zero(&e.word[5]) and u256_is_zero(&e.word[6])):
-        return APPLY_STALE_NOTED  # what was charged is not the fee that the pool has stored
-    return apply_price(body, e)
 
 
 cdef int apply_position(
@@ -227,6 +217,7 @@ cdef int apply_v4_fee(slot_v3 *s, const log_event *e, const u256 *price_before) 
 cdef int apply_v4(slot_body *body, const log_event *e) noexcept nogil:
     """Initialize, Swap and ProtocolFeeUpdated of Uniswap V4's PoolManager."""
     cdef slot_v3 *s = &body.v3
+    cdef v3_after at
     cdef u256 before = s.sqrt_price_x96
     cdef u256 fees[2]
     cdef uint32_t protocol_fee
@@ -242,9 +233,11 @@ cdef int apply_v4(slot_body *body, const log_event *e) noexcept nogil:
         u256_from_u64(&fees[0], s.lp_fee_pips[0])
         u256_from_u64(&fees[1], s.lp_fee_pips[1])
         return set_fees(s, fees, 1, FEE_DENOMINATOR)
-    status = apply_price(body, e)
+    at.liquidity = s.liquidity
+    status = read_price(&at, e)
     if status != APPLY_CHANGED:
         return status
+    s.sqrt_price_x96, s.liquidity, s.tick = at.sqrt_price_x96, at.liquidity, at.tick
     if e.kind == EVENT_V4_SWAP:
         return apply_v4_fee(s, e, &before)
     if u256_fits_u64(&e.word[0]) and u256_lo64(&e.word[0]) == V4_DYNAMIC_FEE:
@@ -260,9 +253,6 @@ cdef int apply_concentrated(
         return apply_position(t, body, e, p)
     if body.kind == POOL_UNISWAP_V4:
         return apply_v4(body, e)
-    if (e.kind == EVENT_V3_SWAP or e.kind == EVENT_PANCAKE_SWAP or e.kind == EVENT_ALGEBRA_SWAP
-            or e.kind == EVENT_V3_INITIALIZE):
-        return apply_swap(body, e)
     return apply_setting(body, e)
 
 
@@ -286,17 +276,54 @@ cdef int apply_wide(pool_table *t, uint32_t slot, const log_event *e) noexcept n
     return APPLY_CHANGED
 
 
+cdef int apply_sync(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
+    """Sync of a V2 pair: the most frequent of all, so that nothing else of its body is copied."""
+    cdef pool_slot *to = &t.slots[slot]
+    cdef v2_state state = to.body.v2
+    if (word_to_u128(&state.reserve0, &e.word[0], 112) != 0
+            or word_to_u128(&state.reserve1, &e.word[1], 112) != 0):
+        return APPLY_MALFORMED
+    undo_body(t, slot, e.block_number, e.log_index)
+    seq_write_begin(&to.sequence)
+    table_store_sync(to, &state, e.block_number, e.log_index)
+    seq_write_end(&to.sequence)
+    return APPLY_CHANGED
+
+
+cdef bint sets_price(const log_event *e) noexcept nogil:
+    """Whether an event of a concentrated pool other than V4's says its price and nothing else."""
+    return (e.kind == EVENT_V3_SWAP or e.kind == EVENT_PANCAKE_SWAP or e.kind == EVENT_ALGEBRA_SWAP
+            or e.kind == EVENT_V3_INITIALIZE)
+
+
+cdef int apply_swap(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
+    """Swap and Initialize of Uniswap V3, PancakeSwap V3 and Algebra, in place as well."""
+    cdef pool_slot *to = &t.slots[slot]
+    cdef v3_after at
+    cdef int status
+    if e.kind == EVENT_ALGEBRA_SWAP and not (u256_is_zero(&e.word[5]) and u256_is_zero(&e.word[6])):
+        return APPLY_STALE_NOTED  # its plugin's fees: what was charged is not the fee stored
+    at.liquidity = to.body.v3.liquidity
+    status = read_price(&at, e)
+    if status != APPLY_CHANGED:
+        return status
+    undo_body(t, slot, e.block_number, e.log_index)
+    seq_write_begin(&to.sequence)
+    table_store_price(to, &at, e.block_number, e.log_index)
+    seq_write_end(&to.sequence)
+    table_note_moved(t, slot)
+    return APPLY_CHANGED
+
+
 cdef int apply_narrow(pool_table *t, uint32_t slot, const log_event *e) noexcept nogil:
-    """An event of a pool whose state lies in its slot, ticks apart."""
+    """An event of a concentrated pool, or of Solidly's or Camelot's."""
     cdef pool_slot *to = &t.slots[slot]
     cdef slot_body body = to.body
     cdef moved_position p
     cdef int result
     cdef bint concentrated = kind_is_concentrated(body.kind), void = False
     p.ticks = False
-    if body.kind == POOL_UNISWAP_V2:
-        result = apply_sync(&body, e)
-    elif concentrated:
+    if concentrated:
         result = apply_concentrated(t, &body, e, &p)
     else:
         result = solidly_event(&body, e)
@@ -337,6 +364,10 @@ cdef int apply_to(pool_table *t, uint32_t slot, const log_event *e) noexcept nog
         result = APPLY_STALE_NOTED
     elif e.misshapen:
         result = APPLY_MALFORMED
+    elif body.kind == POOL_UNISWAP_V2:
+        result = apply_sync(t, slot, e)
+    elif sets_price(e):
+        result = apply_swap(t, slot, e)
     elif kind_wide_bytes(body.kind) != 0:
         result = apply_wide(t, slot, e)
     else:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from mevfast.types cimport log_event, pool_state, solidly_state, v2_state, v3_tick, v3_window
+from mevfast.types cimport log_event, pool_state, solidly_state, v2_state, v3_after, v3_tick, v3_window
 from mevfast.u256 cimport u128, u256
 
 
@@ -145,6 +145,12 @@ cdef extern from "table.h" nogil:
     void table_view_swaps(pool_table *t, uint32_t slot, pool_state *state) noexcept
     void table_note_moved(pool_table *t, uint32_t slot) noexcept
     void table_store(pool_slot *to, const slot_body *body) noexcept
+    void table_store_sync(
+        pool_slot *to, const v2_state *state, uint64_t block, uint32_t log_index,
+    ) noexcept
+    void table_store_price(
+        pool_slot *to, const v3_after *at, uint64_t block, uint32_t log_index,
+    ) noexcept
     void table_publish(pool_table *t, uint32_t slot, const slot_body *body) noexcept
     void table_flag(pool_table *t, uint32_t slot, uint8_t on, uint8_t off) noexcept
     uint32_t slot_take(pool_table *t) noexcept

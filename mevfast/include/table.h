@@ -367,6 +367,26 @@ static inline void table_store(pool_slot *to, const slot_body *body)
     seq_store(&to->body, body, offsetof(slot_body, v2) + kind_slot_bytes(body->kind));
 }
 
+/* Stores the reserves of a V2 slot and the event that set them, nothing else of its body; as above. */
+static inline void table_store_sync(pool_slot *to, const v2_state *state, uint64_t block,
+                                    uint32_t log_index)
+{
+    seq_store(&to->body.v2, state, sizeof *state);
+    __atomic_store_n(&to->body.block, block, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->body.log_index, log_index, __ATOMIC_RELAXED);
+}
+
+/* The same of a concentrated slot's price. */
+static inline void table_store_price(pool_slot *to, const v3_after *at, uint64_t block,
+                                     uint32_t log_index)
+{
+    seq_store(&to->body.v3.sqrt_price_x96, &at->sqrt_price_x96, sizeof at->sqrt_price_x96);
+    seq_store(&to->body.v3.liquidity, &at->liquidity, sizeof at->liquidity);
+    __atomic_store_n(&to->body.v3.tick, at->tick, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->body.block, block, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->body.log_index, log_index, __ATOMIC_RELAXED);
+}
+
 /* Publishes a new body under the sequence lock. */
 static inline void table_publish(pool_table *t, uint32_t slot, const slot_body *body)
 {
