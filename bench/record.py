@@ -25,6 +25,7 @@ import orjson
 import uvloop
 from picows import WSFrame
 
+from mevfast.chain.multicall import At
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Factory, Market
 from mevfast.devnet.net import Devnet
@@ -142,8 +143,9 @@ async def record(blocks: int, seed: int) -> dict[str, Any]:
             market = market_file(net, (await dex.load(rpc, pools, block)).loads, block)
             base = [bytes.fromhex(net.market.tokens[i].address[2:]) for i in market["base_tokens"]]
             terms = await read_terms(
-                rpc, base, "0x" + "00" * 20, net.market.balancer_vault, net.market.aave_pool
-            )
+                At(rpc, block, net.market.multicall), base, "0x" + "00" * 20,
+                net.market.balancer_vault, net.market.aave_pool,
+            )  # fmt: skip
             while recorder.head < block + blocks:
                 await recorder.reach(recorder.head + 1)
                 net.check()

@@ -129,7 +129,7 @@ async def play(args: argparse.Namespace, stop: asyncio.Event) -> dict[str, Any]:
         engine.core.shadow = True
         while engine.core.trades() and time.monotonic() < drained and not stop.is_set():
             await asyncio.sleep(0.05)
-        result = report(engine)
+        result = report(engine) | {"state_hash": engine.keeper.state_hash()}
         engine.stop()
         await running
     return result

@@ -17,6 +17,7 @@ from mevfast._cache import Table
 from mevfast._core import Core
 from mevfast._search import Search
 from mevfast._tx import Signer
+from mevfast.chain.multicall import At
 from mevfast.chain.rpc import FIRST_HOT_ID, Rpc, check_chain_id, shown_url
 from mevfast.config import Config
 from mevfast.dex import market
@@ -254,8 +255,8 @@ class Engine:
         if self._begun:
             await self.keeper.mend(rpc, self._next_head)
             return
-        await self._refresh(rpc)
         self._begun = await self.keeper.begin(rpc, self._next_head)
+        await self._refresh(rpc)
 
     async def _upkeep(self, rpc: Rpc) -> None:
         """Finds and reads pools for as long as the table is true, and looks for lost logs."""
@@ -344,8 +345,9 @@ class Engine:
         """Lenders' terms and the account's balance."""
         flash = self.config.flash
         tokens = [_address(token) for token in self.config.market.start_tokens]
+        at = At(rpc, self.core.head_number, self.keeper.multicall)
         for terms in await read_terms(
-            rpc, tokens, self.executor, flash.balancer_vault, flash.aave_pool
+            at, tokens, self.executor, flash.balancer_vault, flash.aave_pool
         ):
             self.search.lend(
                 terms.token,

@@ -26,6 +26,7 @@ from mevfast.dex.token_filter import Verdict, probe_tokens
 from mevfast.dex.token_info import read_tokens
 from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.execution.artifacts import TokenInfo
+from mevfast.market_file import hash_states
 from mevfast.model import PoolRecord
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Keeper:
         self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
         self._busy: Counter[bytes] = Counter()
         self._venues: dict[str, bytes] = {}
-        self._multicall: str | None = None
+        self.multicall: str | None = None
         self._holders: defaultdict[bytes, list[bytes]] = defaultdict(list)
         self._tokens: dict[bytes, Verdict] = {}
         self._infos: dict[str, TokenInfo] = {}
@@ -105,7 +106,7 @@ class Keeper:
             block,
             on_progress=self._searching,
             ledger=self._ledger,
-            multicall=self._multicall,
+            multicall=self.multicall,
             refused=self.refused,
         )
         self.admit(found)
@@ -125,7 +126,7 @@ class Keeper:
             self.config.market,
             logs,
             self.core.head_number,
-            multicall=self._multicall,
+            multicall=self.multicall,
             refused=self.refused,
         )
         for pool in self.admit(found):
@@ -223,7 +224,7 @@ class Keeper:
         self.table.set_loading(slots, True)
         try:
             pools = [self.records[slot] for slot in slots]
-            loaded = await market.load(rpc, pools, block, multicall=self._multicall)
+            loaded = await market.load(rpc, pools, block, multicall=self.multicall)
             if not self.core.live or self.core.losses != losses:
                 return  # what was read may be of a block that is no more: later, again
             for load in loaded.loads:
@@ -372,7 +373,7 @@ class Keeper:
         sample = random.sample(slots, min(SAMPLE, len(slots)))
         pools = {self.records[slot].id: slot for slot in sample}
         loaded = await market.load(
-            rpc, [self.records[slot] for slot in sample], block, multicall=self._multicall
+            rpc, [self.records[slot] for slot in sample], block, multicall=self.multicall
         )
         wrong = [
             load.pool
@@ -398,6 +399,19 @@ class Keeper:
         new = sorted({*every, *base} - self._infos.keys())
         if new:
             self._infos |= await read_tokens(rpc, new, self.core.head_number)
+
+    def state_hash(self) -> str:
+        """The hash of every pool's state as docs/market-file.md says: equal states, equal hashes."""
+        return hash_states(
+            (
+                "0x" + self.records[slot].id.hex(),
+                self.records[slot].kind,
+                ["0x" + token.hex() for token in self.records[slot].tokens],
+                self.table.pool(slot).fields(),
+            )
+            for slot in self.records
+            if not self.table.read(slot)["stale"]
+        )
 
     def save(self) -> None:
         """Writes the market file, as of the newest block that is certainly whole.
@@ -444,7 +458,7 @@ class Keeper:
         for (what, name), why in reasons.items():
             logger.error("%s %s is refused: %s", what, name, why)
         if ("multicall", "multicall") not in reasons:
-            self._multicall = self.config.multicall
+            self.multicall = self.config.multicall
         self._venues = {
             each.name: bytes.fromhex(each.address[2:]) for each in self.config.market.factories
         }

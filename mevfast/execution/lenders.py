@@ -5,13 +5,12 @@ PercentageMath.sol of Aave V3, whose premium is rounded half up before revision 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from eth_abi import abi as codec
 from eth_utils.crypto import keccak
 
-from mevfast.chain.rpc import Rpc
-from mevfast.errors import NodeError, RpcError
+from mevfast.chain.multicall import At, Call
+from mevfast.errors import NodeError
 
 AAVE_ROUNDS_UP_SINCE = 9
 ZERO = "0x" + "00" * 20
@@ -30,30 +29,27 @@ class Terms:
     aave_rounds_up: bool
 
 
-def _call(to: str, signature: str, *values: object) -> tuple[str, list[Any]]:
+def _call(to: str, signature: str, *values: object) -> Call:
     types = signature[signature.index("(") + 1 : -1]
-    data = keccak(text=signature)[:4] + codec.encode(types.split(",") if types else [], values)
-    return "eth_call", [{"to": to, "data": "0x" + data.hex()}, "latest"]
+    return to, keccak(text=signature)[:4] + codec.encode(types.split(",") if types else [], values)
 
 
-def _word(answer: object, index: int = 0) -> int:
+def _word(answer: bytes, index: int = 0) -> int:
     """One word of an answer; 0 where the call failed or answered less."""
-    if not isinstance(answer, str) or len(answer) < 2 + 64 * (index + 1):
-        return 0
-    return int(answer[2 + 64 * index : 66 + 64 * index], 16)
+    return int.from_bytes(answer[32 * index : 32 * index + 32]) if len(answer) > 32 * index else 0
 
 
 async def read_terms(
-    rpc: Rpc,
+    at: At,
     tokens: list[bytes],
     executor: str,
     balancer_vault: str | None,
     aave_pool: str | None,
 ) -> list[Terms]:
-    """The terms for each token now. Raises NodeError where a lender does not answer as one."""
+    """The terms for each token at a block. NodeError where a lender does not answer as one."""
     collector = ZERO
     if balancer_vault:
-        collector = await _address(rpc, balancer_vault, "getProtocolFeesCollector()", "vault")
+        collector = await _address(at, balancer_vault, "getProtocolFeesCollector()", "vault")
     calls = [
         _call(collector, "getFlashLoanFeePercentage()"),
         _call(aave_pool or ZERO, "FLASHLOAN_PREMIUM_TOTAL()"),
@@ -64,9 +60,9 @@ async def read_terms(
         calls.append(_call(address, "balanceOf(address)", executor))
         calls.append(_call(address, "balanceOf(address)", balancer_vault or ZERO))
         calls.append(_call(aave_pool or ZERO, "getReserveData(address)", address))
-    answers = await rpc.batch(calls)
+    answers = await at.call(calls)
     a_tokens = [_word(answer, 8) for answer in answers[5::3]] if aave_pool else []
-    held = await rpc.batch(
+    held = await at.call(
         [
             _call("0x" + token.hex(), "balanceOf(address)", f"0x{a_token:040x}")
             for token, a_token in zip(tokens, a_tokens, strict=True)
@@ -89,12 +85,9 @@ async def read_terms(
     ]
 
 
-async def _address(rpc: Rpc, to: str, signature: str, what: str) -> str:
-    method, params = _call(to, signature)
-    try:
-        word = _word(await rpc.request(method, params))
-    except RpcError:
-        word = 0
+async def _address(at: At, to: str, signature: str, what: str) -> str:
+    [answer] = await at.call([_call(to, signature)])
+    word = _word(answer)
     if not word:
         raise NodeError(
             f"flash.balancer_vault: expected a Balancer V2 {what} at {to}, {signature} gave "

@@ -52,6 +52,7 @@ def report(engine: "Engine") -> dict[str, Any]:
     reads = sum(since_live.values())
     quotes = search.n_quotes + audit.n_checks
     misses = dropped.get("stale", 0) + dropped.get("incomplete_block", 0)
+    counters = engine.table.counters()
     outcomes = engine.outcomes
     landed = sum(outcomes[name] for name in LANDED)
     return {
@@ -76,9 +77,19 @@ def report(engine: "Engine") -> dict[str, Any]:
         "quote_mismatches": audit.n_mismatches,
         "quote_slack": audit.n_slack,
         "quote_skipped": audit.n_skipped,
-        "recoveries": engine.keeper.recoveries,
-        "logs_missed": engine.keeper.logs_missed,
+        "events_by_kind": counters["events"],
+        "events_by_result": counters["applied"],
+        "stale_marks": counters["stale_marks"],
         "pools_read": engine.keeper.read_pools,
+        "pools_refused": dict(engine.keeper.refused.most_common()),
+        "evictions": counters["evictions"],
+        "recoveries": engine.keeper.recoveries,
+        "recovery_ms": round(1000 * engine.keeper.recovered_s, 3),
+        "logs_missed": engine.keeper.logs_missed,
+        "load_s": round(engine.load_s, 3),
+        "hits": quotes,
+        "misses": misses,
+        "calls_avoided": quotes - reads,
         "rpc_calls": sum(calls.values()),
         "rpc_calls_by_method": dict(sorted(calls.items())),
         "rpc_calls_per_block": round(reads / blocks, 4) if blocks else 0.0,

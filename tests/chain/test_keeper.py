@@ -56,9 +56,7 @@ async def test_a_pair_that_is_created_while_the_engine_runs_is_traded(stage: Sta
         create = calldata("createPair(address,address)", arb, link)
         stage.send(sushi.address, create, TRADER)
         await until(lambda: len(engine.table) == before + 1, stage)
-        signature = (
-            "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)"
-        )
+        signature = "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)"
         amounts = stage.units("ARB", 90_000), stage.units("LINK", 100_000)  # worth a cycle
         data = calldata(signature, arb, link, *amounts, 0, 0, TRADER, FOREVER)
         stage.send(sushi.router, data, TRADER)

@@ -50,13 +50,24 @@ def engine(**fields: Any) -> Any:
         "outcomes": Counter(exact=1, explained=1, reverted=1, expired=1),
         "predicted_wei": 20, "realised_wei": 19, "trades": [trade()],
         "keeper": SimpleNamespace(
-            recoveries=2, recovered_s=0.25, logs_missed=3, read_pools=76, refused=Counter(tax=2)
+            recoveries=2, recovered_s=0.25, logs_missed=3, read_pools=76, refused=Counter(tax=2),
         ),
-        "pause_reason": "", "block_age_s": 0.5,
+        "pause_reason": "", "block_age_s": 0.5, "load_s": 0.1,
     }  # fmt: skip
     whole = SimpleNamespace(**given | fields)
     whole.table = type(
-        "Table", (), {"__len__": lambda _: 75, "applied": lambda _: table.applied()}
+        "Table",
+        (),
+        {
+            "__len__": lambda _: 75,
+            "applied": lambda _: table.applied(),
+            "counters": lambda _: {
+                "events": {"v2_sync": 321},
+                "applied": table.applied(),
+                "stale_marks": 1,
+                "evictions": 0,
+            },
+        },
     )()
     return whole
 
