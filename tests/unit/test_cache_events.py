@@ -15,6 +15,7 @@ from tests import frames
 from tests.frames import address
 from tests.unit.wire_oracle import TOPIC0
 
+ROOT = Path(__file__).parents[2]
 SINGLETON, STRANGER = address(900), address(901)
 BLOCK = 100
 L = 10**18
@@ -23,7 +24,7 @@ ONE = 10**18
 
 def _examples() -> dict[str, dict[str, Any]]:
     """A pool of every kind, its ticks with their gross liquidity."""
-    path = Path(__file__).parents[2] / "docs" / "market.example.json"
+    path = ROOT / "docs" / "market.example.json"
     found = {}
     for pool in orjson.loads(path.read_bytes())["pools"]:
         fields = Pool(pool["kind"], pool).fields()
@@ -420,6 +421,27 @@ def test_an_exchange_is_replayed_with_the_admins_share(kind: str, way: tuple[int
     assert held.table.rollback(BLOCK + 1) == [held.slot]
     assert held.table.rollback(BLOCK) == [held.slot]
     assert held.fields() == held.before
+
+
+@pytest.mark.parametrize("name", ["curve_3pool_after", "curve_ng_after"])
+def test_an_exchange_leaves_the_balances_that_the_contract_recorded(name: str) -> None:
+    recorded = orjson.loads((ROOT / "tests/vectors" / f"{name}.json").read_bytes())
+    pools = {pool["id"]: pool for pool in recorded["pools"]}
+    kind, replayed = recorded["kind"], 0
+    for case in recorded["cases"]:
+        if not case["ok"]:
+            continue
+        state = Pool(kind, pools[case["pool"]]).fields()
+        tokens = [address(700 + i) for i in range(len(state["balances"]))]
+        table = Table(2, 64)
+        slot = table.put(id_of(kind), kind, tokens, state | {"drifts": False}, BLOCK)
+        paid = int(case["amount_out"])
+        words = [case["token_in"], int(case["amount_in"]), case["token_out"], paid]
+        frame = frames.event(id_of(kind), EXCHANGE, [1], words, block=BLOCK + 1)
+        assert table.apply(frame) == ("changed", slot)
+        assert table.read(slot)["balances"] == [int(x) for x in case["after"]["balances"]]
+        replayed += 1
+    assert replayed > 100
 
 
 # ---- drift ----
