@@ -13,6 +13,7 @@ from tests.differential.algebra import AlgebraPool, IntegralPool, LimitOrderPool
 from tests.differential.balancer import (
     DAY,
     MAX_AMP,
+    SWAP,
     ComposableStable,
     Weighted,
 )
@@ -36,11 +37,11 @@ from tests.differential.solidly import Pair as SolidlyPair
 from tests.differential.uniswap_v2 import Pair as V2Pair
 from tests.differential.uniswap_v3 import V3Pool
 from tests.differential.uniswap_v4 import (
-    _KEY,
     DYNAMIC_FEE,
     IDLE_HOOK,
+    KEY,
     V4Pool,
-    _protocol_fee,
+    protocol_fee,
 )
 
 Act = Callable[[Any, Any, Random], object]
@@ -132,7 +133,7 @@ def _burn(family: Any, pool: CallbackMarket, rng: Random) -> None:
     family.evm.send(pool.payer, arguments("forward(address,bytes)", pool.address, call))
 
 
-def _flash(family: Any, pool: CallbackMarket, rng: Random) -> None:
+def _collect(family: Any, pool: CallbackMarket, rng: Random) -> None:
     """Nothing of the state moves: the fee growths do."""
     call = arguments(
         "collect(address,int24,int24,uint128,uint128)",
@@ -191,8 +192,8 @@ def _remove_v4(family: Any, pool: V4Pool, rng: Random) -> None:
 
 
 def _protocol_v4(family: Any, pool: V4Pool, rng: Random) -> None:
-    fee = _protocol_fee(rng) | _protocol_fee(rng) << 12
-    family.evm.call(family.manager, f"setProtocolFee({_KEY},uint24)", *pool.key, fee)
+    fee = protocol_fee(rng) | protocol_fee(rng) << 12
+    family.evm.call(family.manager, f"setProtocolFee({KEY},uint24)", *pool.key, fee)
 
 
 def _dynamic_v4(family: Any, pool: V4Pool, rng: Random) -> None:
@@ -200,7 +201,7 @@ def _dynamic_v4(family: Any, pool: V4Pool, rng: Random) -> None:
     if pool.key[2] != DYNAMIC_FEE:
         raise Reverted("the pool's fee is none of a hook's")
     family.evm.call(
-        family.manager, f"updateDynamicLPFee({_KEY},uint24)", *pool.key,
+        family.manager, f"updateDynamicLPFee({KEY},uint24)", *pool.key,
         draws.magnitude(rng, 0, 1_000_000), sender=IDLE_HOOK,
     )  # fmt: skip
     zero_for_one = rng.random() < 0.5
@@ -211,7 +212,7 @@ def _dynamic_v4(family: Any, pool: V4Pool, rng: Random) -> None:
 
 # ---- Balancer ----
 
-_EXACT_TOKENS_IN, _EXACT_BPT_IN, _ALL_TOKENS_OUT = 1, 0, 1
+_EXACT_TOKENS_IN = 1  # JoinKind
 _REQUEST = "(address[],uint256[],bytes,bool)"
 
 
@@ -278,8 +279,7 @@ def _swap_bpt(family: Any, pool: Any, rng: Random) -> None:
     for sold, bought in ways:
         family.evm.call(
             family.vault,
-            "swap((bytes32,uint8,address,address,uint256,bytes),"
-            "(address,bool,address,bool),uint256,uint256)",
+            SWAP,
             0xE0, number(ME), 0, number(ME), 0, 0, 1 << 60,
             pool.pool_id, 0, sold, bought, amount, 0xC0, 0,
         )  # fmt: skip
@@ -289,7 +289,7 @@ _PAIR: list[tuple[str, Act]] = [
     ("mint", _add_pair), ("burn", _remove_pair), ("donation", _donate_pair),
 ]  # fmt: skip
 _POSITIONS: list[tuple[str, Act]] = [
-    ("mint", _mint), ("mint", _mint), ("burn", _burn), ("burn", _burn), ("collect", _flash),
+    ("mint", _mint), ("mint", _mint), ("burn", _burn), ("burn", _burn), ("collect", _collect),
 ]  # fmt: skip
 _VAULT: list[tuple[str, Act]] = [("join", _join), ("exit", _exit), ("swap fee", _swap_fee)]
 

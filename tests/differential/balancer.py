@@ -33,7 +33,7 @@ _PLENTY = 1 << 240
 _FOREVER = 1 << 60
 _VAULT_SLOTS = 16  # where its mappings may begin
 _INIT = 0  # JoinKind
-_SWAP = (
+SWAP = (
     "swap((bytes32,uint8,address,address,uint256,bytes),"
     "(address,bool,address,bool),uint256,uint256)"
 )
@@ -289,7 +289,7 @@ class BalancerPool(Market):
         limit = 0 if exact_in else (1 << 256) - 1
         try:
             calculated = self.evm.call(
-                self.vault, _SWAP,
+                self.vault, SWAP,
                 0xE0, number(ME), 0, number(ME), 0, limit, _FOREVER,
                 self.pool_id, 0 if exact_in else 1, self.tokens[swap.token_in],
                 self.tokens[swap.token_out], swap.amount, 0xC0, 0,

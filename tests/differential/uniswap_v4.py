@@ -25,7 +25,7 @@ MAX_PROTOCOL_FEE = 1000
 DYNAMIC_FEE = 0x800000
 POOLS_SLOT, LIQUIDITY_AT, TICKS_AT = 6, 3, 4  # of PoolManager's storage (StateLibrary)
 IDLE_HOOK = "0x" + "22" * 18 + "0000"  # the last 14 bits are a hook's permissions
-_KEY = "(address,address,uint24,int24,address)"
+KEY = "(address,address,uint24,int24,address)"
 _RICH = 1 << 200
 _ERRORS = (  # of libraries, which are not in the manager's own ABI
     "PriceLimitAlreadyExceeded(uint160,uint160)",
@@ -85,14 +85,14 @@ class V4Pool(ConcentratedMarket):
     def mint(self, lower: int, upper: int, liquidity: int) -> None:
         """A position of the payer's."""
         self.evm.call(
-            self.payer, f"modifyLiquidity({_KEY},(int24,int24,int256,bytes32))",
+            self.payer, f"modifyLiquidity({KEY},(int24,int24,int256,bytes32))",
             *self.key, lower, upper, liquidity, 0,
         )  # fmt: skip
 
     def execute(self, zero_for_one: bool, amount: int, limit: int) -> tuple[int, int]:
         """A swap, exact input positive, exact output negative: paid and received tokens."""
         paid, received = self.evm.call(
-            self.payer, f"swap({_KEY},(bool,int256,uint160))",
+            self.payer, f"swap({KEY},(bool,int256,uint160))",
             *self.key, zero_for_one, -amount, limit,  # here exact input is the negative one
         )  # fmt: skip
         return paid, received
@@ -117,17 +117,18 @@ class UniswapV4(Ground):
         hook = number(IDLE_HOOK) if dynamic else 0
         key = (*pair, DYNAMIC_FEE if dynamic else fee_pips, random_spacing(rng, MAX_SPACING), hook)
         pool = V4Pool(self.evm, self.manager, self.payer, key)
-        self.evm.call(self.manager, f"initialize({_KEY},uint160)", *key, random_price(rng))
+        self.evm.call(self.manager, f"initialize({KEY},uint160)", *key, random_price(rng))
         if dynamic:
             self.evm.call(
-                self.manager, f"updateDynamicLPFee({_KEY},uint24)", *key, fee_pips, sender=IDLE_HOOK
+                self.manager, f"updateDynamicLPFee({KEY},uint24)", *key, fee_pips, sender=IDLE_HOOK
             )
         if rng.random() < 0.7:
-            fee = _protocol_fee(rng) | _protocol_fee(rng) << 12
-            self.evm.call(self.manager, f"setProtocolFee({_KEY},uint24)", *key, fee)
+            fee = protocol_fee(rng) | protocol_fee(rng) << 12
+            self.evm.call(self.manager, f"setProtocolFee({KEY},uint24)", *key, fee)
         pool.furnish(rng)
         return pool
 
 
-def _protocol_fee(rng: Random) -> int:
+def protocol_fee(rng: Random) -> int:
+    """Of one direction, pips."""
     return rng.choice((0, MAX_PROTOCOL_FEE, draws.magnitude(rng, 0, MAX_PROTOCOL_FEE)))

@@ -1,76 +1,47 @@
 """What each event makes of a pool of its kind: the state, a slot to be read again, or nothing."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from mevfast._audit import Audit
 from mevfast._cache import Table
 from mevfast._pool import Pool
 from mevfast._wire import EVENTS, Event
 from tests import frames
 from tests.frames import address
+from tests.unit.event_pools import (
+    ALGEBRA_BURN,
+    ALGEBRA_SWAP,
+    BLOCK,
+    CHANGED,
+    EXAMPLES,
+    EXCHANGE,
+    KINDS,
+    MANAGED,
+    MINT,
+    ONE,
+    PANCAKE_SWAP,
+    ROOT,
+    SINGLETON,
+    STABLE,
+    STRANGER,
+    V3_SWAP,
+    V4,
+    V4_INITIALIZE,
+    V4_MODIFY,
+    V4_PROTOCOL,
+    V4_SWAP,
+    VAULT_SWAP,
+    WEIGHTED,
+    Held,
+    L,
+    T,
+    id_of,
+    tokens_of,
+)
 from tests.unit.wire_oracle import TOPIC0
-
-SINGLETON, STRANGER = address(900), address(901)
-BLOCK = 100
-L = 10**18
-ONE = 10**18
-
-
-def _examples() -> dict[str, dict[str, Any]]:
-    """A pool of every kind, its ticks with their gross liquidity."""
-    path = Path(__file__).parents[2] / "docs" / "market.example.json"
-    found = {}
-    for pool in orjson.loads(path.read_bytes())["pools"]:
-        fields = Pool(pool["kind"], pool).fields()
-        if "ticks" in fields:
-            fields["ticks"] = [[tick, abs(net), net] for tick, net in fields["ticks"]]
-        found[pool["kind"]] = fields
-    return found
-
-
-EXAMPLES = _examples()
-KINDS = sorted(EXAMPLES)
-NAMED = ("uniswap_v4", "balancer_weighted", "balancer_composable_stable")
-"""Whose pools have an id of 32 bytes."""
-
-
-def id_of(kind: str) -> bytes:
-    first = address(500 + KINDS.index(kind))
-    return first + address(600 + KINDS.index(kind))[:12] if kind in NAMED else first
-
-
-def tokens_of(kind: str) -> list[bytes]:
-    return [address(700 + i) for i in range(Pool(kind, EXAMPLES[kind]).n_tokens)]
-
-
-class Held:
-    """One pool in a table, true after BLOCK."""
-
-    def __init__(self, kind: str, drifts: bool = False, **changes: Any) -> None:
-        self.kind, self.id = kind, id_of(kind)
-        self.table = Table(4, 1 << 10)
-        singleton = SINGLETON if kind in (*NAMED, "solidly") else None
-        self.before = Pool(kind, EXAMPLES[kind] | changes).fields()
-        self.slot = self.table.put(
-            self.id, kind, tokens_of(kind), self.before | {"drifts": drifts}, BLOCK,
-            singleton=singleton,
-        )  # fmt: skip
-
-    def apply(self, frame: bytes) -> str:
-        return str(self.table.apply(frame)[0])
-
-    def fields(self) -> dict[str, Any]:
-        return Pool(self.kind, self.table.read(self.slot)).fields()
-
-    @property
-    def stale(self) -> bool:
-        return bool(self.table.read(self.slot)["stale"])
-
 
 NAMES_POOL = {
     "v4_initialize", "v4_modify_liquidity", "v4_swap", "v4_donate", "v4_protocol_fee",
@@ -171,24 +142,7 @@ def test_donations_to_a_v4_pool_change_no_swap() -> None:
 
 # ---- what events that are applied change ----
 
-V4_SWAP = "Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)"
-V4_MODIFY = "ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)"
-V4_INITIALIZE = "Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)"
-V4_PROTOCOL = "ProtocolFeeUpdated(bytes32,uint24)"
-VAULT_SWAP = "Swap(bytes32,address,address,uint256,uint256)"
-CHANGED = "PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])"
-MANAGED = "PoolBalanceManaged(bytes32,address,address,int256,int256)"
-EXCHANGE = "TokenExchange(address,int128,uint256,int128,uint256)"
-V3_SWAP = "Swap(address,address,int256,int256,uint160,uint128,int24)"
-PANCAKE_SWAP = "Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)"
-ALGEBRA_SWAP = "Swap(address,address,int256,int256,uint160,uint128,int24,uint24,uint24)"
-ALGEBRA_BURN = "Burn(address,int24,int24,uint128,uint256,uint256,uint24)"
-MINT = "Mint(address,address,int24,int24,uint128,uint256,uint256)"
 PRICE = {"sqrt_price_x96": 1 << 96, "liquidity": 7 * L, "tick": 0}
-V4 = int.from_bytes(id_of("uniswap_v4"), "big")
-WEIGHTED = int.from_bytes(id_of("balancer_weighted"), "big")
-STABLE = int.from_bytes(id_of("balancer_composable_stable"), "big")
-T = [int.from_bytes(token, "big") for token in tokens_of("curve_tricrypto_ng")]
 
 
 def arrays(*rows: list[int]) -> list[int]:
@@ -422,6 +376,27 @@ def test_an_exchange_is_replayed_with_the_admins_share(kind: str, way: tuple[int
     assert held.fields() == held.before
 
 
+@pytest.mark.parametrize("name", ["curve_3pool_after", "curve_ng_after"])
+def test_an_exchange_leaves_the_balances_that_the_contract_recorded(name: str) -> None:
+    recorded = orjson.loads((ROOT / "tests/vectors" / f"{name}.json").read_bytes())
+    pools = {pool["id"]: pool for pool in recorded["pools"]}
+    kind, replayed = recorded["kind"], 0
+    for case in recorded["cases"]:
+        if not case["ok"]:
+            continue
+        state = Pool(kind, pools[case["pool"]]).fields()
+        tokens = [address(700 + i) for i in range(len(state["balances"]))]
+        table = Table(2, 64)
+        slot = table.put(id_of(kind), kind, tokens, state | {"drifts": False}, BLOCK)
+        paid = int(case["amount_out"])
+        words = [case["token_in"], int(case["amount_in"]), case["token_out"], paid]
+        frame = frames.event(id_of(kind), EXCHANGE, [1], words, block=BLOCK + 1)
+        assert table.apply(frame) == ("changed", slot)
+        assert table.read(slot)["balances"] == [int(x) for x in case["after"]["balances"]]
+        replayed += 1
+    assert replayed > 100
+
+
 # ---- drift ----
 
 
@@ -441,139 +416,6 @@ def test_what_may_move_without_events_is_trusted_only_on_its_readers_word(kind: 
     if "ramping" in EXAMPLES[kind]:
         table.put(*args, EXAMPLES[kind] | {"ramping": True}, BLOCK)
         assert table.read(slot)["drifts"]
-
-
-# ---- audit ----
-
-
-def swaps_of(kind: str) -> list[tuple[list[bytes], dict[str, Any]]]:
-    """Logs of an exact-input swap, and the same of one that pays a unit more."""
-    out = []
-    for more in (0, 1):
-        state = EXAMPLES[kind]
-        token_out = 2 if kind == "balancer_composable_stable" else 1
-        amount = 10**16 if kind not in ("solidly", "curve_stable", "curve_twocrypto_ng",
-                                        "curve_tricrypto_ng") else 10**9  # fmt: skip
-        pool = Pool(kind, state)
-        quote = pool.quote(0, amount, token_out=token_out)
-        paid = quote.amount_out + more * max(1, quote.amount_out >> 20)
-        after = quote.after
-        where = {"block": BLOCK + 1, "index": 5}
-        own = id_of(kind)[:20]
-        match kind:
-            case "uniswap_v2" | "camelot_v2" | "solidly":
-                solidly = kind == "solidly"
-                sync = "Sync(uint256,uint256)" if solidly else "Sync(uint112,uint112)"
-                swap = (
-                    "Swap(address,address,uint256,uint256,uint256,uint256)"
-                    if solidly
-                    else "Swap(address,uint256,uint256,uint256,uint256,address)"
-                )
-                reserves = [after["reserve0"], after["reserve1"]]
-                logs = [
-                    frames.event(own, sync, [], reserves, block=BLOCK + 1, index=4),
-                    frames.event(own, swap, [1, 2], [amount, 0, 0, paid], **where),
-                ]
-            case "uniswap_v4":
-                words = [-amount, paid, after["sqrt_price_x96"], after["liquidity"],
-                         after["tick"], 450 + 100]  # fmt: skip
-                logs = [frames.event(SINGLETON, V4_SWAP, [V4, 1], words, **where)]
-            case "uniswap_v3" | "pancake_v3" | "algebra_v1" | "algebra_integral":
-                signature, last = {
-                    "pancake_v3": (PANCAKE_SWAP, [1, 2]), "algebra_integral": (ALGEBRA_SWAP, [0, 0])
-                }.get(kind, (V3_SWAP, []))  # fmt: skip
-                words = [amount, -paid, after["sqrt_price_x96"], after["liquidity"],
-                         after["tick"], *last]  # fmt: skip
-                logs = [frames.event(own, signature, [1, 2], words, **where)]
-            case "balancer_weighted" | "balancer_composable_stable":
-                pool_id = WEIGHTED if kind == "balancer_weighted" else STABLE
-                logs = [
-                    frames.event(SINGLETON, VAULT_SWAP, [pool_id, T[0], T[token_out]],
-                                 [amount, paid], **where)
-                ]  # fmt: skip
-            case "curve_stable" | "curve_stable_ng":
-                logs = [frames.event(own, EXCHANGE, [1], [0, amount, 1, paid], **where)]
-            case _:
-                signature = "TokenExchange(address,uint256,uint256,uint256,uint256)"
-                logs = [frames.event(own, signature, [1], [0, amount, 1, paid], **where)]
-        out.append((logs, {"amount_in": amount, "amount_out": paid, "token_out": token_out}))
-    return out
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kinds_swaps_are_audited(kind: str) -> None:
-    right, wrong = swaps_of(kind)
-    held = Held(kind)
-    audit = Audit(held.table)
-    audit.replay(right[0])
-    audit.replay(right[0])  # sent twice: checked once
-    assert audit.by_kind() == {kind: (1, 0)}
-    assert (audit.n_checks, audit.n_mismatches, audit.n_slack, audit.n_skipped) == (1, 0, 0, 0)
-    assert not held.table.read(held.slot)["quarantined"]
-
-    held = Held(kind)
-    audit = Audit(held.table)
-    audit.replay(wrong[0])
-    assert audit.by_kind() == {kind: (1, 1)}
-    assert held.table.read(held.slot)["quarantined"]
-    (mismatch,) = audit.mismatches
-    assert mismatch["pool"] == held.id
-    assert mismatch["token_out"] == tokens_of(kind)[wrong[1]["token_out"]]
-    assert (mismatch["amount_in"], mismatch["amount_out"]) == (
-        wrong[1]["amount_in"], wrong[1]["amount_out"]
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_swap_is_audited_on_a_state_that_is_not_true(kind: str) -> None:
-    for drifts in (True, False):
-        held = Held(kind, drifts=drifts)
-        if not drifts:
-            held.table.mark_stale(held.slot)
-        audit = Audit(held.table)
-        audit.replay(swaps_of(kind)[1][0])
-        assert audit.n_checks == 0
-        assert not held.table.read(held.slot)["quarantined"]
-
-
-def test_swaps_of_one_batch_are_audited_each_with_its_own_fee() -> None:
-    held = Held("algebra_integral")
-    pool, batch = Pool("algebra_integral", held.before), []
-    for index, fee in enumerate((400, 9000, 1)):
-        pool = Pool("algebra_integral", pool.fields() | {"fee_pips": fee})
-        after = (quote := pool.apply(0, 10**15)).after
-        words = [10**15, -quote.amount_out, after["sqrt_price_x96"], after["liquidity"],
-                 after["tick"]]  # fmt: skip
-        batch += [
-            frames.event(held.id, "Fee(uint16)", [], [fee], block=101, index=2 * index),
-            frames.event(held.id, V3_SWAP, [1, 2], words, block=101, index=2 * index + 1),
-        ]
-    audit = Audit(held.table)
-    audit.replay(batch)
-    assert audit.by_kind() == {"algebra_integral": (3, 0)}
-
-
-def test_a_swap_of_a_pools_own_token_is_no_swap_to_audit() -> None:
-    held = Held("balancer_composable_stable")
-    audit = Audit(held.table)
-    audit.replay([frames.event(SINGLETON, VAULT_SWAP, [STABLE, T[0], T[1]], [9, 5], block=101)])
-    assert (audit.n_checks, audit.n_skipped) == (0, 1)
-
-
-def test_more_wide_swaps_in_a_batch_than_there_is_room_for_are_counted() -> None:
-    held = Held("balancer_weighted")
-    audit = Audit(held.table)
-    pool = Pool("balancer_weighted", held.before)
-    batch = []
-    for index in range(70):
-        paid = pool.apply(0, 10**15).amount_out
-        topics = [WEIGHTED, T[0], T[1]]
-        batch.append(frames.event(SINGLETON, VAULT_SWAP, topics, [10**15, paid], block=101,
-                                  index=index))  # fmt: skip
-    audit.replay(batch)
-    assert (audit.n_checks, audit.n_mismatches, audit.n_skipped) == (64, 0, 6)
-    audit.replay([])
-    assert audit.by_kind() == {"balancer_weighted": (64, 0)}
 
 
 def test_topics_are_those_of_the_signatures_used_here() -> None:
