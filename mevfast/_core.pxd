@@ -5,9 +5,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from mevfast._audit cimport Audit
 from mevfast._cache cimport Table
 from mevfast._search cimport Search
+from mevfast._trades cimport pending_trade
 from mevfast._tx cimport Signer, tx_fields
 from mevfast.types cimport head_event, log_event, swap_plan
-from mevfast.u256 cimport u256
 
 
 cdef enum:
@@ -20,26 +20,6 @@ cdef enum:
 cdef struct known_block:
     uint64_t number               # 0: none
     uint8_t hash[32]
-
-# A transaction of ours until its receipt is in.
-cdef struct pending_trade:
-    uint8_t used
-    uint8_t landed                # a log of it was seen: it is mined and did not revert
-    uint8_t replayed              # replay_out holds what the state before it pays
-    uint8_t holds                 # its pools are still marked in flight
-    uint8_t tx_hash[32]
-    uint64_t nonce
-    uint64_t request_id
-    uint64_t block                # decided on the state after this block
-    uint64_t landed_block
-    int64_t latency_ns            # from the callback of the read's first frame to the call of `send`
-    double net                    # base token wei after gas
-    double gas_price              # wei, that net was computed with
-    u256 replay_out
-    swap_plan plan
-    uint64_t state_block[4]       # by hop: the newest event of its pool when it was decided
-    uint32_t state_log_index[4]
-
 
 # DANGER: `WSFrame.payload_ptr` dies with the callback; nothing here keeps it.
 cdef class Core:
@@ -109,4 +89,3 @@ cdef class Core:
     cdef uint32_t find_plans(self) noexcept nogil
     cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil
     cdef int act(self) except -1
-    cdef dict _trade(self, pending_trade *p)

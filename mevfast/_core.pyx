@@ -21,7 +21,6 @@ from picows.picows cimport WSFrame
 from mevfast._audit cimport Audit
 from mevfast._cache cimport table_apply, table_knows, table_refresh
 from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
-from mevfast._math cimport u256_to_pyint
 from mevfast._search cimport Search
 from mevfast._slots cimport (
     APPLY_CHANGED,
@@ -33,6 +32,7 @@ from mevfast._slots cimport (
     event_slot,
     slot_body,
 )
+from mevfast._trades cimport pending_trade, trade_dict
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
@@ -42,12 +42,9 @@ from mevfast.types cimport (
     WIRE_OTHER,
     head_event,
     log_event,
-    plan_hop,
     swap_plan,
 )
 
-from mevfast._search import FUNDING_NAMES
-from mevfast._slots import KIND_NAMES
 
 cdef uint32_t MAX_BUFFERED = 100000
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
@@ -619,35 +616,9 @@ cdef class Core:
         of its pool when it was decided.
         """
         cdef uint32_t i
-        out = [self._trade(&self.pending[i]) for i in range(MAX_PENDING) if self.pending[i].used]
+        out = [trade_dict(
+            &self.pending[i], self.table, self.search.gas_limit(&self.pending[i].plan)) for i in range(MAX_PENDING) if self.pending[i].used]
         return sorted(out, key=lambda trade: trade["nonce"])
-
-    cdef dict _trade(self, pending_trade *p):
-        cdef swap_plan *plan = &p.plan
-        cdef plan_hop *hop
-        cdef uint32_t i
-        predicted = u256_to_pyint(&plan.profit)
-        explained = None
-        if p.replayed:
-            explained = (u256_to_pyint(&p.replay_out) - u256_to_pyint(&plan.amount_out) + predicted)
-        hops = []
-        for i in range(plan.n_hops):
-            hop = &plan.hop[i]
-            hops.append({
-                "pool": (<const char *>hop.pool)[:20], "kind": KIND_NAMES[hop.kind],
-                "token_in": self.table.token_addresses[hop.token_in],
-                "token_out": self.table.token_addresses[hop.token_out],
-                "amount_in": u256_to_pyint(&hop.amount_in),
-                "amount_out": u256_to_pyint(&hop.amount_out),
-                "state": (p.state_block[i], p.state_log_index[i])})
-        return {
-            "tx": (<const char *>p.tx_hash)[:32], "nonce": p.nonce, "request_id": p.request_id,
-            "block": p.block, "landed_block": p.landed_block if p.landed else None,
-            "token": (<const char *>plan.token)[:20], "funding": FUNDING_NAMES[plan.funding],
-            "amount_in": u256_to_pyint(&plan.amount_in), "predicted": predicted,
-            "explained": explained, "net": p.net, "latency_ns": p.latency_ns, "hops": hops,
-            "gas_units": self.search.gas_limit(plan), "gas_price": p.gas_price,
-        }
 
     def resolve(self, uint64_t nonce):
         """A transaction is over: its pools are free again. False where it is not known."""

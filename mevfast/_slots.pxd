@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from mevfast._mapping cimport table_header
 from mevfast.types cimport log_event, pool_state, solidly_state, v2_state, v3_after, v3_tick, v3_window
 from mevfast.u256 cimport u128, u256
 
@@ -16,9 +17,7 @@ cdef extern from "table.h" nogil:
     const uint32_t TABLE_NO_SLOT
     const uint32_t TABLE_NO_CHUNK
     const uint32_t TABLE_END_OF_BLOCK
-    const uint64_t TABLE_MAGIC
     enum:
-        TABLE_VERSION
         TABLE_SINGLETONS
     enum slot_flags:
         SLOT_STALE
@@ -88,22 +87,6 @@ cdef extern from "table.h" nogil:
         uint32_t moved
         uint64_t undo
         slot_body body
-
-    ctypedef struct table_header:
-        uint64_t magic
-        uint32_t version, header_bytes
-        uint64_t writer_pid, writer_start
-        uint32_t slot_bytes, unit_bytes, curve_bytes, crypto_bytes, balancer_bytes
-        uint32_t capacity, index_size, token_capacity, arena_capacity
-        uint64_t slots_at, index_at, tokens_at, arena_at, mapping_bytes
-        uint64_t chain_id
-        uint64_t head_block
-        uint32_t index_sequence
-        uint32_t n_slots, n_pools, n_tokens, arena_used, n_singletons
-        uint8_t singletons[64][20]
-        uint64_t applied[16]
-        uint64_t events[64]
-        uint64_t counters[16]
 
     ctypedef struct undo_journal:
         uint8_t *ring

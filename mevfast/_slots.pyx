@@ -5,22 +5,17 @@ thread, and any process that maps the table's file, reads slots through their se
 never block the writer and never give a torn slot. Must not know events or nodes.
 """
 
-import errno
 import os
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
+from mevfast._mapping cimport map_checked, map_new, refuse_living, writer_lives
 from mevfast._pool cimport Pool, pool_state_fields
-from mevfast.types cimport (
-    POOL_NONE,
-    POOL_UNISWAP_V4,
-    pool_state,
-    v3_tick,
-    v3_window,
-)
+from mevfast.types cimport POOL_NONE, POOL_UNISWAP_V4, pool_state, v3_tick, v3_window
 
+from mevfast._mapping import start_of
 from mevfast._pool import KIND_NUMBERS
 from mevfast._wire import KINDS as _EVENT_NAMES
 from mevfast.errors import DataError
@@ -35,13 +30,11 @@ cdef extern from "table_map.h" nogil:
     void *table_map(uint64_t bytes, int fd, int writable) noexcept
     void table_attach(pool_table *t, void *mapping) noexcept
     void table_detach(pool_table *t) noexcept
-    void table_unmap(void *mapping, uint64_t bytes) noexcept
     void table_clear_index(pool_table *t) noexcept
     int table_equip(pool_table *t, uint64_t undo_bytes) noexcept
     void table_add_token(pool_table *t, const uint8_t *address) noexcept
 
 cdef uint32_t MOST_POOLS = 1 << 26
-cdef size_t WRITER_BYTES = 32  # of the header: magic, version, writer
 
 # A writer that the system took off its core inside a slot comes back only if others yield.
 cdef uint32_t READ_TRIES = 1000
@@ -71,93 +64,6 @@ def _drifts(str kind, state):
     """Whether what a swap sees moves without events, as the state says or else by its kind."""
     said = state if isinstance(state, dict) else {}
     return bool(said.get("drifts", kind in _DRIFTING or said.get("ramping", False)))
-
-
-def _start_of(pid):
-    """When a process started, in clock ticks since boot; 0 where it does not run."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # the name of the program, in brackets, may hold anything
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-cdef bint _lives(const table_header *h):
-    """Whether the process that writes a mapping still runs."""
-    return h.writer_pid != 0 and _start_of(h.writer_pid) == h.writer_start
-
-
-cdef int _check_header(const table_header *h, uint64_t file_bytes, str path) except -1:
-    """DataError where a file is no table, or one of another layout."""
-    cdef table_header own
-    if file_bytes < sizeof(table_header) or h.magic != TABLE_MAGIC:
-        raise DataError(f"{path}: expected a table's mapping, was another file of {file_bytes} bytes")
-    if h.version != TABLE_VERSION:
-        raise DataError(
-            f"{path}: expected a table of layout {TABLE_VERSION}, was {h.version}; "
-            "reader and writer must be of one version"
-        )
-    table_plan(&own, h.capacity, h.arena_capacity, 0)
-    for what, expected, actual in (
-        ("header", own.header_bytes, h.header_bytes),
-        ("slots", own.slot_bytes, h.slot_bytes),
-        ("arena units", own.unit_bytes, h.unit_bytes),
-        ("Curve states", own.curve_bytes, h.curve_bytes),
-        ("CryptoSwap states", own.crypto_bytes, h.crypto_bytes),
-        ("Balancer states", own.balancer_bytes, h.balancer_bytes),
-        ("mapping", own.mapping_bytes, h.mapping_bytes),
-        ("offset of the slots", own.slots_at, h.slots_at),
-        ("offset of the index", own.index_at, h.index_at),
-        ("offset of the tokens", own.tokens_at, h.tokens_at),
-        ("offset of the arena", own.arena_at, h.arena_at),
-        ("file", own.mapping_bytes, file_bytes),
-    ):
-        if actual != expected:
-            raise DataError(
-                f"{path}: {what}: expected {expected} bytes, was {actual}; "
-                "reader and writer must be of one version"
-            )
-    return 0
-
-
-cdef table_header *_map_checked(int fd, uint64_t file_bytes, str path) except NULL:
-    """A table's file mapped for reading. DataError where it is none, or of another layout."""
-    cdef void *mapping = NULL
-    if file_bytes > 0:
-        mapping = table_map(file_bytes, fd, False)
-    if mapping == NULL:
-        raise DataError(f"{path}: expected a table's file, was one of {file_bytes} bytes, which "
-                        "cannot be mapped")
-    try:
-        _check_header(<table_header *>mapping, file_bytes, path)
-    except BaseException:
-        table_unmap(mapping, file_bytes)
-        raise
-    return <table_header *>mapping
-
-
-cdef int _refuse_living(str path) except -1:
-    """DataError where a path is taken: by a table whose writer lives, or by what is no table."""
-    cdef table_header header
-    try:
-        with open(path, "rb") as file:
-            start = file.read(sizeof(table_header))
-    except FileNotFoundError:
-        return 0
-    except OSError as error:
-        raise DataError(f"{path}: expected a table's file or none, {error.strerror}") from error
-    # Of a table of any layout: magic, version and writer never move.
-    memset(&header, 0, sizeof(header))
-    memcpy(&header, <const char *>start, <size_t>len(start))
-    if len(start) < WRITER_BYTES or header.magic != TABLE_MAGIC:
-        raise DataError(f"{path}: expected a table's file or none, was another file; remove it, or "
-                        "name another path")
-    if _lives(&header):
-        raise DataError(
-            f"{path}: expected a table without a writer, was process {header.writer_pid}'s; stop it, "
-            "or name another path")
-    return 0
 
 
 cdef class SlotsView:
@@ -324,7 +230,7 @@ cdef class SlotsView:
             "arena_capacity": h.arena_capacity, "mapping_bytes": h.mapping_bytes,
             "chain_id": h.chain_id, "head_block": h.head_block, "pools": h.n_pools,
             "tokens": h.n_tokens, "arena_used": h.arena_used, "writer_pid": h.writer_pid,
-            "writer_alive": bool(_lives(h)),
+            "writer_alive": bool(writer_lives(h)),
         }
 
     @property
@@ -367,7 +273,7 @@ cdef class Slots(SlotsView):
         cdef void *mapping
         table_plan(&plan, capacity, arena, chain_id)
         plan.writer_pid = os.getpid()
-        plan.writer_start = _start_of(plan.writer_pid)
+        plan.writer_start = start_of(plan.writer_pid)
         if self.path is not None:
             return self._create(&plan)
         mapping = table_map(plan.mapping_bytes, -1, True)
@@ -380,32 +286,11 @@ cdef class Slots(SlotsView):
 
     cdef int _create(self, const table_header *plan) except -1:
         """Makes the file and maps it; what readers find under its name is whole."""
-        cdef void *mapping
-        cdef int fd
-        _refuse_living(self.path)
+        refuse_living(self.path)
         new = f"{self.path}.{os.getpid()}.new"
-        try:
-            fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-        except OSError as error:
-            raise DataError(f"{new}: expected to create a file, {error.strerror}") from error
-        try:
-            # All of it at once: a disk that is full later would kill the process.
-            os.posix_fallocate(fd, 0, plan.mapping_bytes)
-            mapping = table_map(plan.mapping_bytes, fd, True)
-            if mapping == NULL:
-                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
-            memcpy(mapping, plan, sizeof(table_header))
-            table_attach(&self.t, mapping)
-            table_clear_index(&self.t)
-            os.rename(new, self.path)
-        except OSError as error:
-            os.unlink(new)
-            raise DataError(
-                f"{self.path}: expected a file of {plan.mapping_bytes} bytes, {error.strerror}; "
-                "it is as large as table.capacity and table.tick_capacity ask for"
-            ) from error
-        finally:
-            os.close(fd)
+        table_attach(&self.t, map_new(new, plan, self.path))
+        table_clear_index(&self.t)
+        os.rename(new, self.path)
         return 0
 
     # ---- tokens ----
@@ -755,7 +640,7 @@ cdef class TableReader(SlotsView):
             raise DataError(f"{self.path}: expected a table's file, {error.strerror}") from error
         try:
             file_bytes = os.fstat(fd).st_size
-            header = _map_checked(fd, file_bytes, self.path)
+            header = map_checked(fd, file_bytes, self.path)
         finally:
             os.close(fd)
         table_attach(&self.t, header)

@@ -401,7 +401,7 @@ class Keeper:
             self._infos |= await read_tokens(rpc, new, self.core.head_number)
 
     def state_hash(self) -> str:
-        """The hash of every pool's state as docs/market-file.md says: equal states, equal hashes."""
+        """The hash of every pool's state, as docs/market-file.md says."""
         return hash_states(
             (
                 "0x" + self.records[slot].id.hex(),

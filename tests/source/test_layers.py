@@ -27,11 +27,13 @@ FLOORS: list[set[str]] = [
         "mevfast._tx",
     },
     {"mevfast._pool"},
+    {"mevfast._mapping"},
     {"mevfast._slots", "mevfast._size"},
     {"mevfast._events"},
     {"mevfast._cache"},
     {"mevfast._graph", "mevfast._audit"},
     {"mevfast._search"},
+    {"mevfast._trades"},
     {"mevfast._core"},
     {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic

@@ -1,0 +1,39 @@
+"""What is remembered of a transaction of ours until its receipt is in, and its face in Python."""
+
+from libc.stdint cimport uint32_t
+
+from mevfast._cache cimport Table
+from mevfast._math cimport u256_to_pyint
+from mevfast.types cimport plan_hop, swap_plan
+
+from mevfast._search import FUNDING_NAMES
+from mevfast._slots import KIND_NAMES
+
+
+cdef dict trade_dict(const pending_trade *p, Table table, uint32_t gas_units):
+    """A transaction under way as `Core.trades` says."""
+    cdef const swap_plan *plan = &p.plan
+    cdef const plan_hop *hop
+    cdef uint32_t i
+    predicted = u256_to_pyint(&plan.profit)
+    explained = None
+    if p.replayed:
+        explained = (u256_to_pyint(&p.replay_out) - u256_to_pyint(&plan.amount_out) + predicted)
+    hops = []
+    for i in range(plan.n_hops):
+        hop = &plan.hop[i]
+        hops.append({
+            "pool": (<const char *>hop.pool)[:20], "kind": KIND_NAMES[hop.kind],
+            "token_in": table.token_addresses[hop.token_in],
+            "token_out": table.token_addresses[hop.token_out],
+            "amount_in": u256_to_pyint(&hop.amount_in),
+            "amount_out": u256_to_pyint(&hop.amount_out),
+            "state": (p.state_block[i], p.state_log_index[i])})
+    return {
+        "tx": (<const char *>p.tx_hash)[:32], "nonce": p.nonce, "request_id": p.request_id,
+        "block": p.block, "landed_block": p.landed_block if p.landed else None,
+        "token": (<const char *>plan.token)[:20], "funding": FUNDING_NAMES[plan.funding],
+        "amount_in": u256_to_pyint(&plan.amount_in), "predicted": predicted,
+        "explained": explained, "net": p.net, "latency_ns": p.latency_ns, "hops": hops,
+        "gas_units": gas_units, "gas_price": p.gas_price,
+    }
