@@ -219,6 +219,8 @@ class Keeper:
 
     async def _read(self, rpc: Rpc, slots: Sequence[int]) -> None:
         slots = await self._with_exact_tokens(rpc, slots)
+        if not slots:
+            return
         block, losses = self.core.head_number, self.core.losses
         by_id = {self.records[slot].id: slot for slot in slots}
         self.table.set_loading(slots, True)
