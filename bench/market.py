@@ -1,8 +1,8 @@
-"""Make a market file of any size: how long do load, write, state hash and scan take on it?
+"""Make a market file of any size: how long do load, warm start, write, state hash and scan take?
 
     python -m bench.market --pools 20000 [--seed 1] [--noise 0] [-o FILE]
 
-Without -o it times load, state hash, write and scan on a file in a temporary folder; with -o it
+Without -o it times load, warm start, state hash, write and scan on a file in a temporary folder; with -o it
 leaves the file and times nothing. Every kind of pool is in it; a third have concentrated liquidity,
 with 30 to 60 ticks each. All prices agree with one value for each token but for --noise, which as a
 fraction of the price opens cycles. The same arguments give the same bytes.
@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from mevfast import market_file
+from mevfast._cache import Table
+from mevfast._graph import TRADED
 from mevfast._math import get_sqrt_ratio_at_tick
 from mevfast._pool import Pool
+from mevfast._search import Search
 from mevfast.market_file import MarketFile, MarketPool, Token
 from mevfast.scan_command import scan
 
@@ -245,8 +248,21 @@ def _best(name: str, work: Callable[[], object], timings: list[str]) -> None:
     timings.append(f"{name} {busy:.2f} s ({clock:.2f} by the clock)")
 
 
+def _warm(path: str) -> None:
+    """What a start from the file takes before the node's logs since are applied."""
+    market = market_file.load(path)
+    table = Table(capacity=2 * len(market.pools))
+    base = [bytes.fromhex(token.address[2:]) for token in market.base_tokens]
+    search = Search(table, base, base[0])
+    for pool in market.pools:
+        record = pool.record
+        slot = table.put(record.id, record.kind, record.tokens, pool.pool, market.block)
+        if record.kind in TRADED:
+            search.add_pool(slot)
+
+
 def measure(n_pools: int, seed: int) -> str:
-    """Best times of load, state hash, write and scan on a made market, in words."""
+    """Best times of load, warm start, state hash, write and scan on a made market, in words."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "market.json"))
         make(path, n_pools, seed)
@@ -254,6 +270,7 @@ def measure(n_pools: int, seed: int) -> str:
         size = Path(path).stat().st_size / 1e6
         timings: list[str] = []
         _best("load", lambda: market_file.load(path), timings)
+        _best("warm start (load, table, graph)", lambda: _warm(path), timings)
         _best("state_hash", lambda: market_file.state_hash(market.pools), timings)
         _best("write", lambda: market_file.write(market), timings)
         _best("scan", lambda: scan(market, market.base_tokens), timings)
