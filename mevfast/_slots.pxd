@@ -119,6 +119,8 @@ cdef extern from "table.h" nogil:
     size_t kind_wide_bytes(uint32_t kind) noexcept
     bint slot_has_state(const slot_body *body) noexcept
     uint32_t table_find(const pool_table *t, const uint8_t *key) noexcept
+    void table_prefetch_index(const pool_table *t, const uint8_t *key) noexcept
+    void table_prefetch_slot(const pool_table *t, const uint8_t *key) noexcept
     void table_index_add(pool_table *t, const uint8_t *key, uint32_t slot) noexcept
     const uint8_t *table_emitter(const pool_table *t, const slot_body *body) noexcept
     uint8_t table_singleton(const pool_table *t, const uint8_t *address) noexcept

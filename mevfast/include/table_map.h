@@ -9,6 +9,7 @@
 
 enum {
     TABLE_PAGE = 4096,
+    TABLE_LARGE_PAGE = 2 << 20,
     TABLE_TOKENS_A_POOL = POOL_MAX_TOKENS,
     TABLE_MORE_TOKENS = 1024 /* start tokens that no pool has */
 };
@@ -46,16 +47,36 @@ static inline void table_plan(table_header *h, uint32_t capacity, uint32_t arena
     h->chain_id = chain_id;
 }
 
-/* Anonymous memory or a file's; NULL where there is none. Pages come as they are touched. */
-static inline void *table_map(uint64_t bytes, int fd, int writable)
+/* Zeroed memory of this process, or NULL where there is none. Pages come as they are touched. */
+static inline void *memory_map(uint64_t bytes)
 {
-    const int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
-    void *at = mmap(NULL, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, fd, 0);
-    if (at == MAP_FAILED)
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+/* The same in large pages where the system has them and there is enough to fill one: to find the
+ * small page of a random slot takes longer than to read the slot. */
+static inline void *memory_map_large(uint64_t bytes)
+{
+    if (bytes < TABLE_LARGE_PAGE)
+        return memory_map(bytes);
+    uint8_t *at = (uint8_t *)memory_map(bytes + TABLE_LARGE_PAGE);
+    if (at == NULL)
         return NULL;
-    /* random slots: with small pages most of the time would go into finding them */
-    madvise(at, bytes, MADV_HUGEPAGE);
-    return at;
+    const uint64_t before = -(uintptr_t)at & (TABLE_LARGE_PAGE - 1);
+    if (before != 0)
+        munmap(at, before);
+    munmap(at + before + bytes, TABLE_LARGE_PAGE - before);
+    madvise(at + before, bytes, MADV_HUGEPAGE);
+    return at + before;
+}
+
+/* A file's memory, or NULL where it cannot be had. */
+static inline void *file_map(uint64_t bytes, int fd, int writable)
+{
+    void *at = mmap(NULL, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? NULL : at;
 }
 
 /* Points t at a mapping whose header is there. */
@@ -92,8 +113,9 @@ static inline void table_detach(pool_table *t)
         munmap(t->windows, (uint64_t)t->capacity * sizeof(v3_window));
     if (t->head != NULL)
         munmap(t->head, t->head->mapping_bytes);
+    if (t->undo.ring != NULL)
+        munmap(t->undo.ring, t->undo.size);
     free(t->moved);
-    free(t->undo.ring);
     memset(t, 0, sizeof *t);
 }
 
@@ -102,13 +124,14 @@ static inline int table_equip(pool_table *t, uint64_t undo_bytes)
 {
     memset(t->free_chunk, 0xff, sizeof t->free_chunk);
     t->free_slot = TABLE_NO_SLOT;
-    t->windows = (v3_window *)table_map((uint64_t)t->capacity * sizeof(v3_window), -1, 1);
+    /* in small pages: only the windows of concentrated pools are ever written */
+    t->windows = (v3_window *)memory_map((uint64_t)t->capacity * sizeof(v3_window));
     t->moved = (uint32_t *)malloc(t->capacity * sizeof *t->moved);
     if (undo_bytes != 0) {
         uint64_t size = 4096;
         while (size < undo_bytes)
             size *= 2;
-        t->undo.ring = (uint8_t *)malloc(size);
+        t->undo.ring = (uint8_t *)memory_map_large(size);
         t->undo.size = size;
         t->undo.tail = t->undo.head = size; /* position 0 stands for none */
         if (t->undo.ring == NULL)
