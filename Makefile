@@ -79,6 +79,7 @@ fuzz-wire:
 bench: chain bytecode $(PEERS)
 	$(PY) -m bench.instructions >&2
 	$(PY) -m bench.bench_math $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
+	$(PY) -m bench.bench_cache $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
 
 build: $(BUILT)

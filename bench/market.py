@@ -2,10 +2,10 @@
 
     python -m bench.market --pools 20000 [--seed 1] [--noise 0] [-o FILE]
 
-Without -o it times load, warm start, state hash, write and scan on a file in a temporary folder; with -o it
-leaves the file and times nothing. Every kind of pool is in it; a third have concentrated liquidity,
-with 30 to 60 ticks each. All prices agree with one value for each token but for --noise, which as a
-fraction of the price opens cycles. The same arguments give the same bytes.
+Without -o it times load, warm start, state hash, write and scan on a file in a temporary folder;
+with -o it leaves the file and times nothing. Every kind of pool is in it; a third have concentrated
+liquidity, with 30 to 60 ticks each. All prices agree with one value for each token but for --noise,
+which as a fraction of the price opens cycles. The same arguments give the same bytes.
 """
 
 import argparse
