@@ -8,8 +8,8 @@ C and take every pool once in random order, after the caches were emptied: slots
 whatever the size, as in life, where other work lies between two events of a pool. Events are
 journaled. "In a batch" the keys of those that follow are known, as the logs of a block are, and
 their slots are asked for ahead; alone, an event waits for two reads of memory, the second at a
-place that the first one tells. Recorded frames are those of bench/data/stream.json.gz, each round in
-later blocks, caches warm. The rows go to bench/results/cache.json.
+place that the first one tells. Recorded frames are those of bench/data/stream.json.gz, each round
+in later blocks, caches warm. The rows go to bench/results/cache.json.
 """
 
 import argparse

@@ -32,8 +32,7 @@ cdef extern from "table_map.h" nogil:
     void table_plan(
         table_header *h, uint32_t capacity, uint32_t arena_capacity, uint64_t chain_id,
     ) noexcept
-    void *memory_map_large(uint64_t bytes) noexcept
-    void *file_map(uint64_t bytes, int fd, int writable) noexcept
+    void *table_map(uint64_t bytes, int fd, int writable) noexcept
     void table_attach(pool_table *t, void *mapping) noexcept
     void table_detach(pool_table *t) noexcept
     void table_unmap(void *mapping, uint64_t bytes) noexcept
@@ -117,7 +116,7 @@ cdef table_header *_map_checked(int fd, uint64_t file_bytes, str path) except NU
     """A table's file mapped for reading. DataError where it is none, or of another layout."""
     cdef void *mapping = NULL
     if file_bytes > 0:
-        mapping = file_map(file_bytes, fd, False)
+        mapping = table_map(file_bytes, fd, False)
     if mapping == NULL:
         raise DataError(f"{path}: expected a table's file, was one of {file_bytes} bytes, which "
                         "cannot be mapped")
@@ -361,7 +360,7 @@ cdef class Slots(SlotsView):
         plan.writer_start = _start_of(plan.writer_pid)
         if self.path is not None:
             return self._create(&plan)
-        mapping = memory_map_large(plan.mapping_bytes)
+        mapping = table_map(plan.mapping_bytes, -1, True)
         if mapping == NULL:
             raise MemoryError(f"table of {plan.mapping_bytes} bytes")
         memcpy(mapping, &plan, sizeof(table_header))
@@ -382,7 +381,7 @@ cdef class Slots(SlotsView):
         try:
             # All of it at once: a disk that is full later would kill the process.
             os.posix_fallocate(fd, 0, plan.mapping_bytes)
-            mapping = file_map(plan.mapping_bytes, fd, True)
+            mapping = table_map(plan.mapping_bytes, fd, True)
             if mapping == NULL:
                 raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             memcpy(mapping, plan, sizeof(table_header))
