@@ -15,7 +15,7 @@ cdef extern from "table_map.h" nogil:
     void table_plan(
         table_header *h, uint32_t capacity, uint32_t arena_capacity, uint64_t chain_id,
     ) noexcept
-    void *file_map(uint64_t bytes, int fd, int writable) noexcept
+    void *table_map(uint64_t bytes, int fd, int writable) noexcept
     void table_unmap(void *mapping, uint64_t bytes) noexcept
 
 cdef size_t WRITER_BYTES = 32  # of the header: magic, version, writer
@@ -73,7 +73,7 @@ cdef table_header *map_checked(int fd, uint64_t file_bytes, str path) except NUL
     """A table's file mapped for reading. DataError where it is none, or of another layout."""
     cdef void *mapping = NULL
     if file_bytes > 0:
-        mapping = file_map(file_bytes, fd, False)
+        mapping = table_map(file_bytes, fd, False)
     if mapping == NULL:
         raise DataError(f"{path}: expected a table's file, was one of {file_bytes} bytes, which "
                         "cannot be mapped")
@@ -119,7 +119,7 @@ cdef void *map_new(str new, const table_header *plan, str path) except NULL:
     try:
         # All of it at once: a disk that is full later would kill the process.
         os.posix_fallocate(fd, 0, plan.mapping_bytes)
-        mapping = file_map(plan.mapping_bytes, fd, True)
+        mapping = table_map(plan.mapping_bytes, fd, True)
         if mapping == NULL:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
     except OSError as error:

@@ -27,7 +27,7 @@ cdef extern from "table_map.h" nogil:
     void table_plan(
         table_header *h, uint32_t capacity, uint32_t arena_capacity, uint64_t chain_id,
     ) noexcept
-    void *memory_map_large(uint64_t bytes) noexcept
+    void *table_map(uint64_t bytes, int fd, int writable) noexcept
     void table_attach(pool_table *t, void *mapping) noexcept
     void table_detach(pool_table *t) noexcept
     void table_clear_index(pool_table *t) noexcept
@@ -276,7 +276,7 @@ cdef class Slots(SlotsView):
         plan.writer_start = start_of(plan.writer_pid)
         if self.path is not None:
             return self._create(&plan)
-        mapping = memory_map_large(plan.mapping_bytes)
+        mapping = table_map(plan.mapping_bytes, -1, True)
         if mapping == NULL:
             raise MemoryError(f"table of {plan.mapping_bytes} bytes")
         memcpy(mapping, &plan, sizeof(table_header))

@@ -72,9 +72,11 @@ static inline void *memory_map_large(uint64_t bytes)
     return at + before;
 }
 
-/* A file's memory, or NULL where it cannot be had. */
-static inline void *file_map(uint64_t bytes, int fd, int writable)
+/* A table's memory: a file's, or where fd is negative this process's own; NULL where there is none. */
+static inline void *table_map(uint64_t bytes, int fd, int writable)
 {
+    if (fd < 0)
+        return memory_map_large(bytes);
     void *at = mmap(NULL, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
     return at == MAP_FAILED ? NULL : at;
 }
