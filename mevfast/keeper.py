@@ -213,9 +213,14 @@ class Keeper:
         """Reads every stale pool that is due; one by one batch, each at the newest block."""
         self._expire()
         self._say_wrong()
+        first, losses = self.core.head_number, self.core.losses
+        everything = len(self.due()) == len(self.records) > 0
         while self.core.live and (slots := self.due()):
             await self._read(rpc, slots[:READ_AT_ONCE])
             self._reading(len(slots) - min(len(slots), READ_AT_ONCE))
+        if everything and self.core.live and self.core.losses == losses:
+            # Nothing in the table is older: no log before can be missing from it.
+            self.core.verified = max(self.core.verified, first)
 
     async def _read(self, rpc: Rpc, slots: Sequence[int]) -> None:
         slots = await self._with_exact_tokens(rpc, slots)

@@ -18,7 +18,7 @@ from mevfast.dex.entries import Finding, Lender, Token, refused, verify
 from mevfast.errors import NodeError, RpcError
 from tests.differential.concentrated import random_price
 from tests.differential.evm import Evm, Reverted, number, selector, words
-from tests.differential.families import family
+from tests.differential.families import FAMILIES
 from tests.differential.standin import StandIn
 from tests.differential.uniswap_v3 import UniswapV3
 
@@ -70,13 +70,13 @@ def tokens_of(ground: Any) -> list[Token]:
     return [Token(to_checksum_address(f"0x{token:040x}")) for token in ground.tokens]
 
 
-# ---- a factory of each kind: EVM, address, tokens whose pools it has ---------------------------
+# ---- a factory of each kind: EVM (of its own: what is made here stays), address, tokens ----------
 
 Made = tuple[Evm, str, list[Token]]
 
 
 def uniswap_v2() -> Made:
-    ground: Any = family("uniswap_v2")
+    ground: Any = FAMILIES["uniswap_v2"]()
     pair = ground.pool(Random(1))
     return ground.evm, f"0x{ground.evm.read(pair.address, 'factory()')[0]:040x}", []
 
@@ -88,7 +88,7 @@ def uniswap_v3() -> Made:
 
 
 def pancake_v3() -> Made:
-    ground: Any = family("pancake_v3")
+    ground: Any = FAMILIES["pancake_v3"]()
     factory, asked_first = number(ground.maker.address), 500
     ground.maker.answer("parameters()", factory, *ground.tokens, asked_first, 10)
     pool = ground.maker.create("PancakeV3Pool")
@@ -100,7 +100,7 @@ def pancake_v3() -> Made:
 
 
 def _algebra(name: str) -> Made:
-    ground: Any = family(name)
+    ground: Any = FAMILIES[name]()
     pool = ground.pool(Random(1))
     ground.maker.answer("poolDeployer()", number(ground.maker.address))
     ground.maker.answer("poolByPair(address,address)", number(pool.address))
@@ -108,18 +108,18 @@ def _algebra(name: str) -> Made:
 
 
 def uniswap_v4() -> Made:
-    ground: Any = family("uniswap_v4")
+    ground: Any = FAMILIES["uniswap_v4"]()
     return ground.evm, ground.manager, []
 
 
 def solidly() -> Made:
-    ground: Any = family("solidly")
+    ground: Any = FAMILIES["solidly"]()
     ground.pool(Random(1))
     return ground.evm, ground.factory, []
 
 
 def balancer_v2() -> Made:
-    ground: Any = family("balancer_weighted")
+    ground: Any = FAMILIES["balancer_weighted"]()
     return ground.evm, ground.vault, []
 
 
