@@ -358,6 +358,7 @@ cdef class Audit:
     cdef void clear(self) noexcept nogil:
         """Forgets what is queued: the states that it was to be compared with are gone."""
         self.n_queued = self.n_wide = 0
+        self.suspect_block = 0
         self.replaying = False
         self.sync_slot = self.swap_slot = TABLE_NO_SLOT
 

@@ -413,8 +413,9 @@ cdef bint table_knows(pool_table *t, const log_event *e) noexcept nogil:
     """Whether an event has reached its pool, waits for it, or says nothing about any pool here."""
     cdef uint32_t slot = event_slot(t, e)
     cdef int order
-    if slot == TABLE_NO_SLOT or not event_carries_state(t.slots[slot].body.kind, e.kind):
-        return True
+    if (slot == TABLE_NO_SLOT or t.slots[slot].body.flags & SLOT_STALE
+            or not event_carries_state(t.slots[slot].body.kind, e.kind)):
+        return True  # a stale slot has no state that it could be missing from
     order = table_order(t, &t.slots[slot].body, e.block_number, e.log_index)
     return order == APPLY_OLD or order == APPLY_WAITING
 

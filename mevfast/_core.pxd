@@ -7,6 +7,7 @@ from mevfast._cache cimport Table
 from mevfast._search cimport Search
 from mevfast._trades cimport pending_trade
 from mevfast._tx cimport Signer, tx_fields
+from mevfast._venues cimport Venues
 from mevfast.types cimport head_event, log_event, swap_plan
 
 
@@ -15,7 +16,7 @@ cdef enum:
     LATENCY_RING = 65536
     REQUEST_BYTES = 4096
     HEAD_RING = 512
-    MAX_VENUES = 64
+    MAX_AHEAD_BLOCKS = 32         # more than MAX_AHEAD of the .pyx
 
 cdef struct known_block:
     uint64_t number               # 0: none
@@ -42,8 +43,9 @@ cdef class Core:
     cdef public bint doubts_logs  # a swap that contradicts a quote is first held against the logs
     cdef public uint64_t verified # no log up to this block is missing, as the node says
     cdef readonly list created    # messages of the venues themselves, for the cold half to take
-    cdef uint8_t venues[MAX_VENUES][20]
-    cdef uint32_t n_venues
+    cdef Venues venues            # whose logs those are
+    cdef bint dropped             # events were, while the load under way was spoilt
+    cdef known_block ahead[MAX_AHEAD_BLOCKS] # by number: blocks of logs that came before their heads
 
     cdef head_event head
     cdef known_block ring[HEAD_RING] # by number: the blocks that the table went through
@@ -78,10 +80,10 @@ cdef class Core:
     cdef int on_log(self, const log_event *e) except -1
     cdef int keep(self, const log_event *e) except -1
     cdef int on_head(self, const head_event *h) except -1
+    cdef int note_ahead(self, const log_event *e) except -1
     cdef int close_block(self) except -1
     cdef int doubt_swap(self) except -1
     cdef int apply_kept(self, uint32_t i) except -1
-    cdef bint from_venue(self, const log_event *e) noexcept nogil
     cdef int apply(self, const log_event *e) except -1
     cdef void own_log(self, const log_event *e) noexcept nogil
     cdef void release(self, pending_trade *p) noexcept nogil

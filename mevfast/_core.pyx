@@ -34,6 +34,7 @@ from mevfast._slots cimport (
 )
 from mevfast._trades cimport pending_trade, trade_dict
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
+from mevfast._venues cimport Venues
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport (
     EVENT_UNKNOWN,
@@ -92,6 +93,7 @@ cdef class Core:
         self.audit = Audit(search.table)
         self.send, self.after = send, after
         self.created = []
+        self.venues = Venues((), ())
         self.touched = <uint32_t *>calloc(self.table.t.capacity, sizeof(uint32_t))
         self.is_touched = <uint8_t *>calloc(self.table.t.capacity, 1)
         if self.touched == NULL or self.is_touched == NULL:
@@ -131,7 +133,7 @@ cdef class Core:
         if message == WIRE_LOG:
             self.n_logs += 1
             self.on_log(&log)
-            if self.n_venues and self.from_venue(&log) and not log.removed:
+            if self.venues.announces(&log) and not log.removed:
                 self.created.append(buf[:n])
         elif message == WIRE_HEAD:
             self.n_heads += 1
@@ -150,11 +152,11 @@ cdef class Core:
                 self.doubt_swap()
         else:
             self.audit.clear()  # what doubt began with is checked again when it is caught up
+        if self.closing_block:
+            self.close_block()
         if self.live and self.n_touched and self.fresh:
             self.act()
         self.batch_start = 0
-        if self.closing_block:
-            self.close_block()
         table_refresh(&self.table.t, REFRESHED_WINDOWS)
         self.after()
         self.head_moved = False
@@ -184,17 +186,32 @@ cdef class Core:
         elif e.block_number > self.head.number + MAX_AHEAD and not is_zero(self.head.hash, 32):
             self.lose(f"a log of block {e.block_number} came at head {self.head.number}",
                       self.head.number + 1)
+        elif e.block_number > self.head.number:
+            self.note_ahead(e)
         if self.live:
             return self.apply(e)
-        if e.kind == EVENT_UNKNOWN or self.spoiled is not None:
+        if e.kind == EVENT_UNKNOWN:
+            return 0
+        if self.spoiled is not None:
+            self.dropped = True
             return 0
         return self.keep(e)
+
+    cdef int note_ahead(self, const log_event *e) except -1:
+        """Remembers the block of a log whose head is still to come, to be compared with that."""
+        cdef known_block *ahead = &self.ahead[e.block_number % MAX_AHEAD_BLOCKS]
+        if ahead.number == e.block_number and memcmp(ahead.hash, e.block_hash, 32) != 0:
+            self.lose(f"logs are of two blocks of number {e.block_number}", e.block_number)
+        ahead.number = e.block_number
+        memcpy(ahead.hash, e.block_hash, 32)
+        return 0
 
     cdef int keep(self, const log_event *e) except -1:
         """An event that waits: for all of the table, or for its pool, to be read."""
         cdef uint32_t cap
         if self.n_buffer == self.cap_buffer:
             if self.n_buffer >= MAX_BUFFERED:
+                self.dropped = True
                 self.lose(f"{MAX_BUFFERED} events arrived while loading", e.block_number)
                 self.n_buffer = 0
             cap = 1024 if self.cap_buffer == 0 else min(2 * self.cap_buffer, MAX_BUFFERED)
@@ -209,6 +226,7 @@ cdef class Core:
     cdef int on_head(self, const head_event *h) except -1:
         cdef known_block *known = &self.ring[h.number % HEAD_RING]
         cdef known_block *before
+        cdef known_block *ahead
         if is_zero(self.head.hash, 32):
             pass  # the first one after a load began may follow any other, or be known already
         elif known.number == h.number and memcmp(h.hash, known.hash, 32) == 0:
@@ -225,9 +243,14 @@ cdef class Core:
                 self.lose(f"head {h.number} does not follow head {self.head.number}: "
                           "a reorg, or heads were missed", min(h.number, self.head.number))
         elif self.live and self.head.has_bloom:
-            # Its logs should be in by now; whether they are is looked at when there is time.
+            if self.closing_block:
+                self.close_block()
+            # Its logs should be in once this batch is: looked at before anything is decided.
             memcpy(self.closing_bloom, self.head.logs_bloom, 256)
             self.closing_block = self.head.number
+        ahead = &self.ahead[h.number % MAX_AHEAD_BLOCKS]
+        if ahead.number == h.number and memcmp(h.hash, ahead.hash, 32) != 0:
+            self.lose(f"logs of another block {h.number} came before its head", h.number)
         self.head = h[0]
         known.number = h.number
         memcpy(known.hash, h.hash, 32)
@@ -258,14 +281,6 @@ cdef class Core:
                       "no log of it came", block)
         return 0
 
-    cdef bint from_venue(self, const log_event *e) noexcept nogil:
-        """A log of one of the venues themselves: it may announce a pool."""
-        cdef uint32_t i
-        for i in range(self.n_venues):
-            if memcmp(self.venues[i], e.address, 20) == 0:
-                return True
-        return False
-
     # ---- events ----
 
     cdef int apply(self, const log_event *e) except -1:
@@ -281,7 +296,7 @@ cdef class Core:
             self.audit.before(e, slot)
         result = table_apply(&self.table.t, e, &slot)
         if result == APPLY_CHANGED:
-            self.logs_block = e.block_number
+            self.logs_block = max(self.logs_block, e.block_number)
             self.search.refresh(slot)
             self.touch(slot)
             self.fresh = True
@@ -413,16 +428,10 @@ cdef class Core:
 
     # ---- the cold half's side ----
 
-    def watch(self, addresses):
-        """Logs of these contracts (20 bytes each) are kept in `created`, whole messages as bytes."""
-        if len(addresses) > MAX_VENUES:
-            raise ValueError(f"venues: expected at most {MAX_VENUES}, was {len(addresses)}")
-        self.n_venues = 0
-        for address in addresses:
-            if len(address) != 20:
-                raise ValueError(f"venue: expected 20 bytes, was {len(address)}")
-            memcpy(self.venues[self.n_venues], <const uint8_t *><bytes>address, 20)
-            self.n_venues += 1
+    def watch(self, addresses, topics):
+        """Logs of these contracts (20 bytes each) with one of these topics (32 bytes each) first are
+        kept in `created`, whole messages as bytes."""
+        self.venues = Venues(addresses, topics)
 
     def distrust(self, str why not None, block=None):
         """The table is in doubt from `block` on, by default from the newest head: nothing is sent.
@@ -439,8 +448,10 @@ cdef class Core:
         if why is not None or self.live:
             self.lose(why or "it is loaded", self.head.number)
         self.spoiled = None
+        self.dropped = False
         self.n_buffer = 0
         self.closing_block = 0
+        memset(self.ahead, 0, sizeof(self.ahead))
         memset(self.head.hash, 0, 32)
         return self.head.number
 
@@ -453,7 +464,8 @@ cdef class Core:
         cdef head_event h
         if self.live or wire_parse(<const char *>head, len(head), &log, &h) != WIRE_HEAD:
             raise ValueError(f"expected a head, and a load under way, was {head[:80]!r}")
-        self.spoiled = None
+        if not self.dropped:
+            self.spoiled = None
         memset(self.head.hash, 0, 32)
         self.on_head(&h)
 
@@ -517,7 +529,7 @@ cdef class Core:
                 raise ValueError(f"expected a log, was {message[:120]!r}")
             if log.kind != EVENT_UNKNOWN:
                 self.apply(&log)
-            if self.n_venues and self.from_venue(&log):
+            if self.venues.announces(&log):
                 self.created.append(message)
             if n % AUDITED_AT_ONCE == 0:
                 self.audit.run()
@@ -544,11 +556,11 @@ cdef class Core:
         with the reason in `doubt`, where a reorg or an event that waited contradicts the load.
         """
         cdef uint32_t i, n
-        if self.head.number < block:
-            raise ValueError(f"loaded at block {block}, but the newest head is {self.head.number}")
         if self.spoiled is not None:
             self.doubt = self.spoiled
             return False
+        if self.head.number < block:
+            raise ValueError(f"loaded at block {block}, but the newest head is {self.head.number}")
         for i in range(self.n_touched):
             self.is_touched[self.touched[i]] = False
         self.n_touched = 0

@@ -37,6 +37,8 @@ REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
+TICKS_A_POOL = 48
+"""Room for ticks in the table, for each pool that it can hold: few have more."""
 MOST_ATTEMPTS = 20
 """At making the table true on one connection, before another one is made."""
 
@@ -75,6 +77,7 @@ class Engine:
             capacity=config.table.capacity,
             path=str(config.table.path) if config.table.path else None,
             chain_id=config.node.chain_id,
+            tick_capacity=max(1 << 20, TICKS_A_POOL * config.table.capacity),
         )
         self.search = Search(self.table, start, _address(config.market.base_token))
         self.search.configure(
@@ -254,8 +257,10 @@ class Engine:
             self.settlement.nonce_gap = False
         if self._begun:
             await self.keeper.mend(rpc, self._next_head)
+            await self.keeper.check_sample(rpc)
             return
         self._begun = await self.keeper.begin(rpc, self._next_head)
+        await self.keeper.check_sample(rpc)
         await self._refresh(rpc)
 
     async def _upkeep(self, rpc: Rpc) -> None:
@@ -366,6 +371,7 @@ class Engine:
         refreshed = time.monotonic()
         while True:
             await asyncio.sleep(0.25)
+            self.keeper.expire()
             gc.collect(1)
             reason = self.risk.reason(self.block_age_s)
             if reason != self.pause_reason:

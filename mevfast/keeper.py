@@ -1,4 +1,4 @@
-"""Keeps the reserve table true: finds pools, reads their states, mends what a node lost.
+"""Keeps the reserve table true: finds pools and reads their states; `mender` mends.
 
 One mechanism reads pools, whatever the reason: a slot without a true state is stale and not traded;
 stale slots are read in batches at one block, what matters most first, while their events wait. One
@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,6 +27,7 @@ from mevfast.dex.token_info import read_tokens
 from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.execution.artifacts import TokenInfo
 from mevfast.market_file import hash_states
+from mevfast.mender import Mender, Waiting, notification
 from mevfast.model import PoolRecord
 
 logger = logging.getLogger(__name__)
@@ -47,21 +48,8 @@ SINGLETONS = (
 )  # fmt: skip
 """Kinds of which the venue's own contract tells events, too: a Solidly factory those of fees."""
 
-Waiting = Callable[[Rpc], Awaitable[None]]
 
-
-def notification(kind: str, result: dict[str, Any]) -> bytes:
-    """What the node was asked for, as the notification it would have sent."""
-    return orjson.dumps(
-        {
-            "jsonrpc": "2.0",
-            "method": "eth_subscription",
-            "params": {"subscription": kind, "result": result},
-        }
-    )
-
-
-class Keeper:
+class Keeper(Mender):
     """The state of one table, over as many connections as it takes.
 
     `records` holds by slot what the table's pools are; `refused` why pools are not in it.
@@ -69,24 +57,16 @@ class Keeper:
 
     def __init__(self, core: Core, config: Config) -> None:
         """Keeps the table of `core` by the rules of `config`; talks to nobody yet."""
-        self.core, self.config = core, config
-        core.doubts_logs = True
+        super().__init__(core, config)
         cache = config.market.cache
         self._ledger = (
             market.Ledger(f"{cache}.ledger", config.node.chain_id) if cache is not None else None
         )
-        self.table, self.search = core.table, core.search
-        self.records: dict[int, PoolRecord] = {}
         self.refused: Counter[str] = Counter()
-        self.recoveries = 0
-        self.recovered_s = 0.0
-        self.logs_missed = 0
         self.read_pools = 0
-        self.discovered = False
-        self.progress_at = time.monotonic()
         self._said_at = 0.0
         self._wrong = 0
-        self._retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
+        self._sample_due = False
         self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
         self._busy: Counter[bytes] = Counter()
         self._venues: dict[str, bytes] = {}
@@ -119,7 +99,7 @@ class Keeper:
         created = self.core.created
         if not created:
             return
-        messages, created[:] = created[:], []
+        messages = created[:]
         logs = [orjson.loads(message)["params"]["result"] for message in messages]
         found = await market.created(
             rpc,
@@ -129,6 +109,7 @@ class Keeper:
             multicall=self.multicall,
             refused=self.refused,
         )
+        del created[: len(messages)]
         for pool in self.admit(found):
             logger.info(
                 "new pool 0x%s: %s of %s, announced in block %d",
@@ -140,8 +121,7 @@ class Keeper:
         new = []
         for pool in found:
             slot = self.table.slot(pool.id)
-            if slot is not None:
-                self.records[slot] = pool
+            if slot is not None and self._is_same(slot, pool):
                 continue
             if len(self.table) == self.config.table.capacity:
                 self._evict()
@@ -150,6 +130,18 @@ class Keeper:
             self._note_holder(pool)
             new.append(pool)
         return new
+
+    def _is_same(self, slot: int, pool: PoolRecord) -> bool:
+        """Takes a record of a known pool over; False, and the pool is out, where it is another."""
+        known = self.records.get(slot)
+        if known is not None and (known.kind, known.tokens) != (pool.kind, pool.tokens):
+            self.remove(slot, "announced as something else before")
+            return False
+        if known is not None and dict(known.facts) != dict(pool.facts):
+            self.table.mark_stale(slot)
+            self.search.refresh_pool(slot)
+        self.records[slot] = pool
+        return True
 
     def _singleton(self, pool: PoolRecord) -> bytes | None:
         """The contract whose events speak of the pool beside, or instead of, its own."""
@@ -163,7 +155,7 @@ class Keeper:
     def _forget(self, slot: int, why: str) -> None:
         self.search.remove_pool(slot)
         self.refused[why] += 1
-        for by_slot in (self.records, self._retry, self._read_at):
+        for by_slot in (self.records, self.retry, self._read_at):
             by_slot.pop(slot, None)
 
     def _evict(self) -> None:
@@ -190,7 +182,7 @@ class Keeper:
         """Counts the newest logs by contract: busy pools are read first."""
         start = max(0, block - RANKED_BLOCKS)
         try:
-            logs = await self._logs(rpc, start, block)
+            logs = await self.logs(rpc, start, block)
         except (NodeError, RpcError) as error:
             logger.info("pools are read in no particular order: %s", error)
             return
@@ -204,20 +196,23 @@ class Keeper:
         slots = [
             slot
             for slot in self.table.stale()
-            if slot in self.records and self._retry.get(slot, (0, 0))[1] <= block
+            if slot in self.records and self.retry.get(slot, (0, 0))[1] <= block
         ]
         slots.sort(key=lambda slot: (-self._busy[self.records[slot].address], slot))
         return slots
 
     async def read(self, rpc: Rpc) -> None:
         """Reads every stale pool that is due; one by one batch, each at the newest block."""
-        self._expire()
+        self.expire()
         self._say_wrong()
         first, losses = self.core.head_number, self.core.losses
         everything = len(self.due()) == len(self.records) > 0
-        while self.core.live and (slots := self.due()):
-            await self._read(rpc, slots[:READ_AT_ONCE])
-            self._reading(len(slots) - min(len(slots), READ_AT_ONCE))
+        done: set[int] = set()  # once each: a pool that moves in every block is due at once again
+        while self.core.live and (slots := [slot for slot in self.due() if slot not in done]):
+            part = slots[:READ_AT_ONCE]
+            done.update(part)
+            await self._read(rpc, part)
+            self._reading(len(slots) - len(part))
         if everything and self.core.live and self.core.losses == losses:
             # Nothing in the table is older: no log before can be missing from it.
             self.core.verified = max(self.core.verified, first)
@@ -235,7 +230,10 @@ class Keeper:
             if not self.core.live or self.core.losses != losses:
                 return  # what was read may be of a block that is no more: later, again
             for load in loaded.loads:
-                self._put(by_id[load.pool.id], load.pool, load.state, block)
+                try:
+                    self._put(by_id[load.pool.id], load.pool, load.state, block)
+                except DataError as error:  # no room for its ticks, say
+                    self._failed(by_id[load.pool.id], str(error), block)
             for pool_id, why in loaded.failed.items():
                 self._failed(by_id[pool_id], why, block)
         finally:
@@ -282,7 +280,7 @@ class Keeper:
         self.table.put(
             pool.id, pool.kind, pool.tokens, state, block, singleton=self._singleton(pool)
         )
-        self._retry.pop(slot, None)
+        self.retry.pop(slot, None)
         self.read_pools += 1
         if pool.kind in market.INCOMPLETE:
             self._read_at[slot] = time.monotonic()
@@ -290,12 +288,12 @@ class Keeper:
             self.search.add_pool(slot)
 
     def _failed(self, slot: int, why: str, block: int) -> None:
-        failures = self._retry.get(slot, (0, 0))[0]
+        failures = self.retry.get(slot, (0, 0))[0]
         if failures == 0:
             pool = self.records[slot]
             logger.info("pool 0x%s of %s is not traded: %s", pool.id.hex(), pool.venue, why)
         wait = RETRY_BLOCKS[min(failures, len(RETRY_BLOCKS) - 1)]
-        self._retry[slot] = (failures + 1, block + wait)
+        self.retry[slot] = (failures + 1, block + wait)
 
     def _say_wrong(self) -> None:
         """A line where events contradicted the table since the last one: rare, and worth a look."""
@@ -308,7 +306,7 @@ class Keeper:
             )  # fmt: skip
         self._wrong = wrong
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
         """Pools whose events do not say everything are not relied upon for long."""
         oldest = time.monotonic() - self.config.table.ttl_s
         for slot in [slot for slot, at in self._read_at.items() if at < oldest]:
@@ -327,14 +325,14 @@ class Keeper:
         if not self._venues:
             await self._refuse_wrong(rpc)
         if await self._warm(rpc):
+            self._sample_due = True
             await self.mend(rpc, next_head, "a warm start")
-            await self._check_sample(rpc)
             return True
         self.core.begin_load()
-        head = await self._block(rpc, "latest")
+        head = await self.block(rpc, "latest")
         self.core.start_at(notification("head", head))
         number = int(head["number"], 16)
-        self._know_parent(head)
+        self.know_parent(head)
         self.core.verified = number
         return self.core.end_load(number)
 
@@ -344,7 +342,7 @@ class Keeper:
         cache = self.config.market.cache
         if cache is None:
             return False
-        newest = int((await self._block(rpc, "latest"))["number"], 16)
+        newest = int((await self.block(rpc, "latest"))["number"], 16)
         gap = self.config.node.max_gap_blocks
         held = await warm_start.read(cache, rpc, self.config.node.chain_id, newest, gap)
         if held is None:
@@ -369,11 +367,12 @@ class Keeper:
         logger.info("%d pools from %s, of block %d", len(self.records), cache, held.block)
         return True
 
-    async def _check_sample(self, rpc: Rpc) -> None:
+    async def check_sample(self, rpc: Rpc) -> None:
         """Compares some pools of a warm start with the chain before any is traded; reads them all
-        where one differs."""
-        if not self.core.live:
+        where one differs. To be called right after the table was mended."""
+        if not self._sample_due or not self.core.live:
             return
+        self._sample_due = False
         block = self.core.head_number
         self.core.distrust("the warm start is compared with the chain", block + 1)
         slots = [slot for slot in self.records if not self.table.read(slot)["stale"]]
@@ -421,14 +420,14 @@ class Keeper:
         )
 
     def save(self) -> None:
-        """Writes the market file, as of the newest block that is certainly whole.
+        """Writes the market file, as of the newest block that the node said no log is missing of.
 
         The table is taken back to that block: nothing may be decided on it any more.
         """
         cache = self.config.market.cache
         if cache is None or not self.core.live:
             return
-        block = self.core.head_number - 1
+        block = self.core.verified
         block_hash = self.core.block_hash(block)
         self.core.distrust("the engine stops", block + 1)
         if block_hash is None or self.core.roll_back(block) is None:
@@ -469,130 +468,8 @@ class Keeper:
         self._venues = {
             each.name: bytes.fromhex(each.address[2:]) for each in self.config.market.factories
         }
-        self.core.watch(list(self._venues.values()))
-
-    def _know_parent(self, head: dict[str, Any]) -> None:
-        number = int(head["number"], 16)
-        if number > 0:
-            self.core.know_block(number - 1, bytes.fromhex(head["parentHash"][2:]))
-
-    async def mend(self, rpc: Rpc, next_head: Waiting, why: str = "") -> bool:
-        """Makes the table true again after a gap or a reorg; False where it must be tried again.
-
-        `next_head(rpc)` waits for the node's next head or raises NodeError.
-        """
-        started, why = time.monotonic(), why or self.core.doubt
-        self.core.begin_load()
-        head = await self._block(rpc, "latest")
-        self.core.start_at(notification("head", head))
-        number, trusted = int(head["number"], 16), self.core.trusted
-        if number < trusted and self._knows(head):
-            logger.info("the node is %d blocks behind what was seen already", trusted - number)
-            await next_head(rpc)
-            return False
-        fork = await self._fork(rpc, min(trusted, number))
-        if fork is None or number - fork > self.config.node.max_gap_blocks:
-            return self._start_over(number, why)
-        logs = await self._logs(rpc, fork + 1, number) if fork < number else []
-        again = await rpc.batch(
-            [("eth_getBlockByNumber", [hex(each), False]) for each in (fork, number)]
-        )
-        if [_hash(each) for each in again] != [self.core.block_hash(fork), _hash(head)]:
-            return False  # it has moved on to another branch meanwhile
-        undone = self.table.counters()["undone"]
-        changed = self.core.roll_back(fork)
-        if changed is None:
-            return self._start_over(number, why)
-        undone = self.table.counters()["undone"] - undone
-        self._forget_after(fork)
-        self._know_parent(head)
-        messages = [notification("logs", log) for log in sorted(logs, key=_place)]
-        verified = fork <= self.core.verified
-        applied = self.core.catch_up(messages, verified=verified)
-        # What was there at the fork, and all that came since, the node has vouched for.
-        self.core.verified = number if verified else self.core.verified
-        if not self.core.end_load(number):
-            return False
-        self.progress_at = time.monotonic()
-        took = self.progress_at - started
-        missed = max(0, applied - undone)
-        self.recoveries += 1
-        self.recovered_s += took
-        self.logs_missed += missed
-        if missed == 0 and self.core.bloom_doubts:
-            # A bloom names pools by chance as well: the more often, the longer it is not asked.
-            self.core.bloom_from = number + self.config.table.verify_blocks
-        logger.warning(
-            "recovered in %.1f ms at block %d after: %s; back to block %d, %d events undone, %d "
-            "applied, %d of them missed before, %d pools to be read",
-            1000 * took, number, why, fork, undone, applied, missed, len(self.table.stale()),
-        )  # fmt: skip
-        return True
-
-    def _start_over(self, number: int, why: str) -> bool:
-        """Too far back for the journal or the node's logs: every pool is read again."""
-        for slot in self.records:
-            self.table.mark_stale(slot)
-            self.search.refresh_pool(slot)
-        self._retry.clear()
-        self.core.verified = number
-        self.recoveries += 1
-        logger.warning(
-            "all %d pools are read again at block %d after: %s", len(self.records), number, why
-        )
-        return self.core.end_load(number)
-
-    async def _fork(self, rpc: Rpc, newest: int) -> int | None:
-        """The newest block not above `newest` that the table went through and the node has."""
-        oldest = max(0, newest - self.config.table.undo_blocks)
-        known = [n for n in range(newest, oldest, -1) if self.core.block_hash(n)]
-        start, size = 0, 1
-        while start < len(known):
-            part = known[start : start + size]
-            blocks = await rpc.batch([("eth_getBlockByNumber", [hex(n), False]) for n in part])
-            for number, block in zip(part, blocks, strict=True):
-                if _hash(block) == self.core.block_hash(number):
-                    return number
-            start, size = start + size, 8
-        return None
-
-    def _knows(self, head: dict[str, Any]) -> bool:
-        return self.core.block_hash(int(head["number"], 16)) == _hash(head)
-
-    def _forget_after(self, fork: int) -> None:
-        """Pools that were announced in blocks that are gone, or are about to be announced again."""
-        for slot in [slot for slot, pool in self.records.items() if pool.block > fork]:
-            self.remove(slot, "announced in a block that was taken back")
-
-    async def verify(self, rpc: Rpc) -> int | None:
-        """Compares the logs of closed blocks with what the table has seen: the oldest block with a
-        log that never came, or None. To be called about every `table.verify_blocks`."""
-        start, end = self.core.verified + 1, self.core.head_number - 2
-        if end < start:
-            return None
-        losses = self.core.losses
-        logs = await self._logs(rpc, start, end)
-        if not self.core.live or self.core.losses != losses:
-            return None
-        missing = [log for log in logs if not self.core.knows(notification("logs", log))]
-        if missing:
-            return min(int(log["blockNumber"], 16) for log in missing)
-        self.core.verified = end
-        return None
-
-    # ---- asking the node ----
-
-    async def _block(self, rpc: Rpc, which: str) -> dict[str, Any]:
-        block = await rpc.request("eth_getBlockByNumber", [which, False])
-        if not isinstance(block, dict) or _hash(block) is None:
-            raise NodeError(
-                f"{rpc.url}: eth_getBlockByNumber({which}): expected a block, was {block!r:.80}"
-            )
-        return block
-
-    async def _logs(self, rpc: Rpc, start: int, end: int) -> list[dict[str, Any]]:
-        """Every log of our topics in these blocks."""
-        return await market.logs(rpc, start, end)
+        topics = [bytes.fromhex(topic[2:]) for topic in market.CREATION_TOPICS]
+        self.core.watch(list(self._venues.values()), topics)
 
     # ---- saying so ----
 
@@ -608,15 +485,3 @@ class Keeper:
         if now - self._said_at >= SAY_EVERY_S:
             self._said_at = now
             logger.info(text, *values)
-
-
-def _hash(block: Any) -> bytes | None:
-    """The hash in a block as the node answers it; None of anything else."""
-    try:
-        return bytes.fromhex(block["hash"][2:])
-    except (TypeError, KeyError, ValueError):
-        return None
-
-
-def _place(log: dict[str, Any]) -> tuple[int, int]:
-    return int(log["blockNumber"], 16), int(log["logIndex"], 16)

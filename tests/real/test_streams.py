@@ -88,7 +88,7 @@ def frame_of(pool: bytes, row: dict[str, str]) -> bytes:
 
 
 def at_head(core: Core, block: int) -> None:
-    """Goes on at a block whose predecessors, without a log of the pool, the recording leaves out."""
+    """Goes on at a block: the recording leaves out those without a log of the pool."""
     core.flush()
     core.begin_load()
     core.start_at(frames.head(block))

@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
         "mevfast._crypto",
         "mevfast._balancer",
         "mevfast._wire",
+        "mevfast._venues",
         "mevfast._tx",
     },
     {"mevfast._pool"},
@@ -45,6 +46,7 @@ FLOORS: list[set[str]] = [
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
     {"mevfast.warm_start"},
+    {"mevfast.mender"},
     {"mevfast.keeper"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
     {"mevfast.bench_stream", "mevfast.bench_tables"},

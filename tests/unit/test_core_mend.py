@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import orjson
 import pytest
 
 from tests import frames
@@ -318,14 +319,90 @@ def test_events_of_a_pool_that_is_being_read_wait_for_its_state() -> None:
     assert not core.table.read(0)["stale"]
 
 
-def test_messages_of_a_venue_are_kept_for_who_looks_for_new_pools() -> None:
+def test_messages_in_which_a_venue_announces_are_kept_for_who_looks_for_new_pools() -> None:
     chain = Chain()
-    factory = address(500)
+    factory, other = address(500), bytes(31) + b"\1"
     message = frames.unknown(factory, block=101)
+    topic = bytes.fromhex(orjson.loads(message)["params"]["result"]["topics"][0][2:])
     chain.feed(message)
     assert chain.core.created == []
-    chain.core.watch([address(499), factory])
+    chain.core.watch([address(499), factory], [other, topic])
     chain.feed(message, frames.unknown(A, block=101), frames.head(101))
     assert chain.core.created == [message]
-    with pytest.raises(ValueError, match="at most 64, was 65"):
-        chain.core.watch([address(i) for i in range(65)])
+    chain.core.watch([factory], [other])
+    chain.feed(message)
+    assert chain.core.created == [message]
+    with pytest.raises(ValueError, match="venues: expected at most 64, was 65"):
+        chain.core.watch([address(i) for i in range(65)], [])
+
+
+# ---- logs and heads of two branches ----
+
+
+def of_fork(message: bytes, fork: int) -> bytes:
+    """The log as of another block of its number."""
+    frame = orjson.loads(message)
+    result = frame["params"]["result"]
+    result["blockHash"] = "0x" + block_hash(int(result["blockNumber"], 16), fork).hex()
+    return orjson.dumps(frame)
+
+
+def test_a_log_that_came_before_its_head_must_be_of_that_block() -> None:
+    chain = Chain()
+    chain.feed(of_fork(sync(0, 10**20, 101), 1), frames.head(101))
+    doubt(chain, "logs of another block 101 came before its head", trusted=100)
+
+
+def test_logs_of_two_blocks_of_one_number() -> None:
+    chain = Chain()
+    chain.feed(of_fork(sync(0, 10**20, 101), 1), sync(1, 10**20, 101))
+    doubt(chain, "logs are of two blocks of number 101", trusted=100)
+
+
+def test_logs_of_an_orphan_that_wait_spoil_the_mending() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(103))
+    core = chain.core
+    core.begin_load()
+    chain.feed(of_fork(sync(0, 10**20, 105), 1))
+    core.start_at(frames.head(104))
+    chain.feed(frames.head(105))
+    assert core.roll_back(100) is not None
+    assert not core.end_load(104)
+
+
+def test_what_was_dropped_while_spoilt_is_not_forgiven() -> None:
+    chain = Chain()
+    core = chain.core
+    core.begin_load("testing")
+    core.distrust("the test says so")
+    chain.feed(sync(0, 10**20, 107))
+    core.start_at(frames.head(106))
+    chain.feed(frames.head(107))
+    assert not core.end_load(106)
+
+
+def test_a_lower_head_while_mending_spoils_it_and_ends_nothing() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(102))
+    core = chain.core
+    core.begin_load("testing")
+    core.start_at(frames.head(105))
+    chain.feed(frames.head(102, fork=1))
+    assert not core.end_load(105)
+    assert core.trusted == 101
+
+
+def test_a_pool_that_was_read_does_not_open_a_block_again() -> None:
+    """Its waiting log of an older block must not make half a block look whole."""
+    chain = Chain()
+    core = chain.core
+    core.table.mark_stale(1)
+    core.table.set_loading([1], True)
+    chain.feed(frames.head(101), sync(1, 10**21, 101))
+    chain.feed(frames.v2_sync(A, 10**21, 9 * 10**21, block=102))
+    state = {"reserve0": 10**21, "reserve1": 2 * 10**21, "fee_pips": 3000}
+    core.table.put(B, "uniswap_v2", (token(0), token(1)), state, 100)
+    core.end_reading()
+    core.flush()
+    assert chain.sent == []  # the head of block 102 is still to come

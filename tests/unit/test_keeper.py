@@ -21,6 +21,7 @@ NEW = frames.address(900)
 STATE = {"reserve0": 10**21, "reserve1": 3 * 10**21, "fee_pips": 3000}
 CURVE = {"form": "plain", "balances": [10**24, 10**24], "rates": [10**18, 10**18], "amp": 20000,
          "fee": 4 * 10**6, "admin_fee": 5 * 10**9}  # fmt: skip
+EXCHANGE = "8b3e96f2b889fa771c53c981b40daf005f63f637f1869f707052d15a3dd97140"
 EXACT = Verdict(exact=True, reason="", gas=50_000)
 
 
@@ -205,3 +206,49 @@ def test_the_state_hash_is_that_of_equal_states_only(stage: Stage, tmp_path: Pat
     stage.chain.feed(frames.v2_sync(NEW, 10**21, 3 * 10**21, block=102), frames.head(102))
     assert stage.keeper.state_hash() == first
     assert len({empty, first, second}) == 3
+
+
+def test_a_pool_that_moves_whenever_it_is_read_holds_nothing_up(stage: Stage) -> None:
+    """It is stale again at once; the next block is soon enough."""
+
+    def exchanged() -> None:
+        log = frames.log(NEW, EXCHANGE, [token(3)], [0, 10**18, 1, 1], block=101, index=len(asked))
+        stage.chain.feed(log)
+
+    asked = stage.node.asked
+    stage.node.states[NEW] = CURVE
+    stage.node.during = exchanged
+    stage.keeper.admit([record(NEW, "curve_stable")])
+    stage.read()
+    assert len(asked) == 1
+    assert stage.row(NEW)["stale"]
+
+
+def test_announcements_outlive_a_task_that_is_cancelled(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object, **__: object) -> list[PoolRecord]:
+        raise asyncio.CancelledError
+
+    async def found(*_: object, **__: object) -> list[PoolRecord]:
+        return [record(NEW)]
+
+    message = frames.unknown(frames.address(77), block=101)
+    stage.chain.core.created.append(message)
+    monkeypatch.setattr("mevfast.keeper.market.created", hang)
+    with pytest.raises(asyncio.CancelledError):
+        stage.run(stage.keeper.announced(SimpleNamespace()))  # type: ignore[arg-type]
+    assert stage.chain.core.created == [message]
+    monkeypatch.setattr("mevfast.keeper.market.created", found)
+    stage.run(stage.keeper.announced(SimpleNamespace()))  # type: ignore[arg-type]
+    assert stage.chain.core.created == []
+    assert stage.keeper.table.slot(NEW) is not None
+
+
+def test_a_pool_that_turns_out_to_be_another_is_taken_in_anew(stage: Stage) -> None:
+    stage.keeper.admit([record(NEW)])
+    stage.read()
+    other = record(NEW, tokens=(0, 2))
+    assert stage.keeper.admit([other]) == [other]
+    assert stage.row(NEW)["tokens"] == list(other.tokens)
+    assert stage.row(NEW)["stale"]
