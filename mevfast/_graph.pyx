@@ -40,7 +40,7 @@ DROP_NAMES = (
 )
 
 cdef double BOUND_ERROR = 1e-9       # of the doubles it is computed in, generously
-cdef double MOST_BY_CHANCE = 0.01    # pools that a bloom may name without cause
+cdef double MOST_BY_CHANCE = 0.001   # pools that a bloom may name without cause: each costs five calls
 
 # What moves a pool: Sync of pairs, then Swap, Mint, Burn and Initialize of V3 pools.
 BLOOM_EVENTS = (
@@ -380,7 +380,7 @@ cdef class Graph:
         """A pool that a closed block's bloom names, with an event of its kind, and no log reached.
 
         Returns its slot or TABLE_NO_SLOT. A bloom so full that it would name some pool by chance
-        (1 % of the times or more) is no evidence.
+        (once in a thousand blocks or more) is no evidence.
         """
         cdef uint32_t i, slot, bits = 0
         cdef bint pair_event = in_bloom(bloom, self.event_bits[0])
