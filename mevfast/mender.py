@@ -8,7 +8,7 @@ is the keeper's business.
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -22,6 +22,9 @@ from mevfast.errors import NodeError
 from mevfast.model import PoolRecord
 
 logger = logging.getLogger(__name__)
+
+MOST_HASHES = 64
+"""Blocks of a gap whose hashes are asked for."""
 
 Waiting = Callable[[Rpc], Awaitable[None]]
 
@@ -79,12 +82,14 @@ class Mender(ABC):
         if fork is None or number - fork > self.config.node.max_gap_blocks:
             return self._start_over(number, why)
         logs = await self.logs(rpc, fork + 1, number) if fork < number else []
-        again = await rpc.batch(
-            [("eth_getBlockByNumber", [hex(each), False]) for each in (fork, number)]
-        )
-        if [_hash(each) for each in again] != [self.core.block_hash(fork), _hash(head)]:
+        hashes = await self._branch(rpc, fork, number)
+        if hashes is None or hashes[number] != _hash(head):
             return False  # it has moved on to another branch meanwhile
-        if not self._of_one_branch(logs, number, head):
+        if any(
+            hashes.get(_place(log)[0], found) != found
+            for log in logs
+            for found in [bytes.fromhex(log["blockHash"][2:])]
+        ):
             return False
         undone = self.table.counters()["undone"]
         changed = self.core.roll_back(fork)
@@ -92,7 +97,8 @@ class Mender(ABC):
             return self._start_over(number, why)
         undone = self.table.counters()["undone"] - undone
         self._forget_after(fork)
-        self.know_parent(head)
+        for block, block_hash in hashes.items():
+            self.core.know_block(block, block_hash)
         messages = [notification("logs", log) for log in sorted(logs, key=_place)]
         verified = fork <= self.core.verified
         applied = self.core.catch_up(messages, verified=verified)
@@ -117,14 +123,28 @@ class Mender(ABC):
         )  # fmt: skip
         return True
 
-    def _of_one_branch(
-        self, logs: Sequence[dict[str, Any]], number: int, head: dict[str, Any]
-    ) -> bool:
-        """Whether the logs of each block name one hash, and those of the newest its own."""
-        hashes = {number: head["hash"]}
-        return all(
-            hashes.setdefault(_place(log)[0], log["blockHash"]) == log["blockHash"] for log in logs
-        )
+    async def _branch(self, rpc: Rpc, fork: int, number: int) -> dict[int, bytes] | None:
+        """Hashes of the newest blocks after `fork` up to `number`, at most MOST_HASHES; None where
+        they are no chain, or `fork` is not the block that the table went through.
+
+        A log that comes late, of a block that was taken back, is known by them.
+        """
+        first = max(fork + 1, number - MOST_HASHES + 1)
+        numbers = [fork, *range(first, number + 1)]
+        blocks = await rpc.batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+        hashes = {n: _hash(block) for n, block in zip(numbers, blocks, strict=True)}
+        if hashes[fork] != self.core.block_hash(fork):
+            return None
+        found: dict[int, bytes] = {}
+        for n, block in zip(numbers, blocks, strict=True):
+            block_hash = hashes[n]
+            parent = hashes.get(n - 1)
+            if block_hash is None or (
+                parent is not None and block["parentHash"] != "0x" + parent.hex()
+            ):
+                return None
+            found[n] = block_hash
+        return found
 
     def _start_over(self, number: int, why: str) -> bool:
         """Too far back for the journal or the node's logs: every pool is read again."""
