@@ -205,22 +205,23 @@ class Keeper(Mender):
         """Reads every stale pool that is due; one by one batch, each at the newest block."""
         self.expire()
         self._say_wrong()
-        first, losses = self.core.head_number, self.core.losses
+        blocks, losses = [], self.core.losses
         everything = len(self.due()) == len(self.records) > 0
         done: set[int] = set()  # once each: a pool that moves in every block is due at once again
         while self.core.live and (slots := [slot for slot in self.due() if slot not in done]):
             part = slots[:READ_AT_ONCE]
             done.update(part)
-            await self._read(rpc, part)
+            blocks.append(await self._read(rpc, part))
             self._reading(len(slots) - len(part))
-        if everything and self.core.live and self.core.losses == losses:
+        if everything and blocks and self.core.live and self.core.losses == losses:
             # Nothing in the table is older: no log before can be missing from it.
-            self.core.verified = max(self.core.verified, first)
+            self.core.verified = max(self.core.verified, blocks[0])
 
-    async def _read(self, rpc: Rpc, slots: Sequence[int]) -> None:
+    async def _read(self, rpc: Rpc, slots: Sequence[int]) -> int:
+        """Reads these pools at the newest block, which it returns."""
         slots = await self._with_exact_tokens(rpc, slots)
         if not slots:
-            return
+            return self.core.head_number
         block, losses = self.core.head_number, self.core.losses
         by_id = {self.records[slot].id: slot for slot in slots}
         self.table.set_loading(slots, True)
@@ -228,7 +229,7 @@ class Keeper(Mender):
             pools = [self.records[slot] for slot in slots]
             loaded = await market.load(rpc, pools, block, multicall=self.multicall)
             if not self.core.live or self.core.losses != losses:
-                return  # what was read may be of a block that is no more: later, again
+                return block  # what was read may be of a block that is no more: later, again
             for load in loaded.loads:
                 try:
                     self._put(by_id[load.pool.id], load.pool, load.state, block)
@@ -239,6 +240,7 @@ class Keeper(Mender):
         finally:
             self.table.set_loading(slots, False)
         self.core.end_reading()
+        return block
 
     async def _with_exact_tokens(self, rpc: Rpc, slots: Sequence[int]) -> list[int]:
         """Those slots whose tokens all move exactly; the others' pools leave the table, or wait
