@@ -1,8 +1,8 @@
 """A process that reads a table another one writes: python -m tests.table_child PATH SECONDS HOW.
 
-HOW is "checked", or "unchecked" until one state of each kind was torn. Prints one line of JSON:
-reads and torn states by kind, and how many different states were seen. The writer is in
-unit/test_table_reader.py.
+HOW is "checked", for SECONDS and until every kind was read ENOUGH times, or "unchecked" until one
+state of each kind was torn, for SECONDS at most. Prints one line of JSON: reads and torn states by
+kind, and how many different states were seen. The writer is in unit/test_table_reader.py.
 """
 
 import json
@@ -14,6 +14,9 @@ from typing import Any
 from mevfast._slots import TableReader
 
 GAP = (1 << 70) + 3
+ENOUGH = 500
+PATIENCE = 120.0
+"""Seconds: a slow build on a busy machine reads some fifty states a second."""
 
 
 def reserve_of(log_index: int) -> int:
@@ -48,8 +51,16 @@ def main(path: str, seconds: float, how: str) -> None:
     slots = table.slots()
     slots += [slots[0]] * 20  # the smallest state is the one that is hardest to catch
     print("reading", flush=True)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not (table.unchecked and min(torn.values(), default=0) > 0):
+    start = time.monotonic()
+
+    def done() -> bool:
+        spent = time.monotonic() - start
+        if table.unchecked:
+            return spent > seconds or min(torn.values(), default=0) > 0
+        enough = min(reads.values(), default=0) >= ENOUGH
+        return spent > PATIENCE or (spent > seconds and enough)
+
+    while not done():
         for slot in slots:
             read = table.read(slot)
             reads[read["kind"]] += 1
