@@ -20,7 +20,6 @@ from typing import Any
 
 from mevfast import market_file
 from mevfast._cache import Table
-from mevfast._graph import TRADED
 from mevfast._math import get_sqrt_ratio_at_tick
 from mevfast._pool import Pool
 from mevfast._search import Search
@@ -257,8 +256,7 @@ def _warm(path: str) -> None:
     for pool in market.pools:
         record = pool.record
         slot = table.put(record.id, record.kind, record.tokens, pool.pool, market.block)
-        if record.kind in TRADED:
-            search.add_pool(slot)
+        search.add_pool(slot)
 
 
 def measure(n_pools: int, seed: int) -> str:

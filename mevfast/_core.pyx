@@ -20,7 +20,7 @@ from picows.picows cimport WSFrame
 
 from mevfast._audit cimport Audit
 from mevfast._cache cimport table_apply, table_knows, table_refresh
-from mevfast._graph cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
+from mevfast._scan cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
 from mevfast._search cimport Search
 from mevfast._slots cimport (
     APPLY_CHANGED,
@@ -49,6 +49,7 @@ from mevfast.types cimport (
 
 cdef uint32_t MAX_BUFFERED = 100000
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
+cdef uint32_t SETTLED_TOKENS = 64     # some 50 ns each, more for hubs
 cdef uint32_t AUDITED_AT_ONCE = 32   # logs that are caught up: fewer than what the audit can queue
 cdef uint64_t MAX_AHEAD = 16          # blocks that a log may be ahead of the newest head
 
@@ -158,6 +159,7 @@ cdef class Core:
             self.act()
         self.batch_start = 0
         table_refresh(&self.table.t, REFRESHED_WINDOWS)
+        self.search.settle(SETTLED_TOKENS)
         self.after()
         self.head_moved = False
 
@@ -575,6 +577,7 @@ cdef class Core:
         for i in range(n):
             if self.live and self.buffer[i].block_number > block:
                 self.apply_kept(i)
+        self.search.settle(self.search.n_tokens)
         self.fresh = True
         return self.live
 

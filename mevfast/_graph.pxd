@@ -1,120 +1,108 @@
 """The token graph's C face."""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from mevfast._cache cimport Table
-from mevfast._size cimport virtual_pool
+from mevfast._slots cimport slot_body
+from mevfast.types cimport pool_state
 
 
 cdef enum:
-    MAX_HOPS = 4
-    MAX_CANDIDATES = 8192
+    MOST_STARTS = 32
 
-# Why a candidate did not become a plan, or a plan no transaction.
-cdef enum drop_reason:
-    DROP_BELOW_MARGIN
-    DROP_CANDIDATE_LIMIT
-    DROP_STALE
-    DROP_QUARANTINED
-    DROP_IN_FLIGHT
-    DROP_INCOMPLETE_BLOCK
-    DROP_REFUSED_QUOTE
-    DROP_UNPROFITABLE
-    DROP_NO_PRICE
-    DROP_NO_FUNDING
-    DROP_BELOW_MINIMUM
-    DROP_SHARES_POOL
-    DROP_PLAN_LIMIT
-    DROP_RISK
-    DROP_SHADOW
-    N_DROP_REASONS
+cdef uint32_t NO_LINK
+cdef uint32_t NO_PAIR
+cdef uint32_t NO_SLOT
 
-cdef struct pair_edge:
-    uint32_t token                # the other token
-    uint32_t pair
+# A pool between two of its tokens; one of n tokens has n (n - 1) / 2, one behind the other.
+cdef struct pool_link:
+    double price[2]               # log of the most a -> b and b -> a can pay; minus infinity: nothing
+    uint32_t slot
+    uint32_t pair                 # where free: the next free one
+    uint8_t index[2]              # of the pair's a and b among the pool's tokens
 
 cdef struct token_pair:
-    uint32_t a, b                 # token ids, a < b
-    uint32_t n, cap
-    uint32_t *forward             # slots, best price a -> b first
-    uint32_t *backward            # slots, best price b -> a first
-    # What the scan asks for, by [forward, backward], so that it touches no slot.
-    uint32_t first[2]             # the best slot
-    double best[2]                # its log price, minus infinity where there is none
+    # What the scan asks for, by [a -> b, b -> a], so that it touches no pool.
+    double best[2]                # the best log price, minus infinity where there is none
     double second[2]              # and the next one's
-    double per_base               # other tokens for one base token in the deepest pool; 0: none
+    uint32_t first[2]             # the slot of the best one
+    uint32_t token[2]             # ids, a < b
+    uint32_t at[2]                # where the pair stands among a's edges, and among b's
+    uint32_t n, cap
+    uint32_t links_at             # in Graph.orders: cap links, best a -> b first; cap, best b -> a first
 
+# A token's edges: columns of one block of memory, so that a walk reads what it compares and no more.
 cdef struct token_node:
     uint32_t n, cap
-    pair_edge *edges              # ascending by token id
+    uint32_t *token               # by edge: the other token,
+    uint32_t *pair                # the pair,
+    float *out                    # what swapping into the other token gains by the potentials,
+    float *back                   # and what swapping back gains; rounded up
     int32_t start_rank            # place among the start tokens, -1: cycles never start here
+    uint8_t loose                 # its most_out or most_back may be too high: the edge that had it lost some
+    uint8_t anchored              # the potential means something
+    uint8_t skewed                # is in the list of that name
+    double potential              # log of what a unit is worth, by some common unit
 
-cdef struct hop_edge:
+# Pools as they would be after plans: borrowed while `Graph.advanced` is not NULL.
+cdef struct advanced_pool:
     uint32_t slot
-    uint32_t token_in
-    uint8_t zero_for_one
+    pool_state state
 
-cdef struct candidate:
-    uint32_t n_hops
-    hop_edge hop[MAX_HOPS]        # the first one takes the start token
-    double log_gain               # sum of the log marginal prices, fees taken off
-    double estimate               # profit by the closed form, base token wei; orders the work
-    double bound                  # what it cannot exceed; infinity where nothing is known
-    double most                   # the same net of the least gas, while solving
+cdef uint32_t token_of(const slot_body *body, uint32_t index) noexcept nogil
 
-cdef uint32_t NO_PAIR
-
-
-cdef enum:
-    N_BLOOM_EVENTS = 5
 
 cdef class Graph:
     cdef readonly Table table
     cdef token_node *nodes
     cdef uint8_t *token_bytes     # 20 by token id
-    cdef uint32_t n_tokens
+    cdef uint32_t n_tokens, cap_tokens
     cdef token_pair *pairs
-    cdef uint32_t n_pairs, cap_pairs
+    cdef readonly uint32_t n_pairs
+    cdef uint32_t cap_pairs
     cdef uint32_t *pair_index     # open addressing over (a, b)
     cdef uint32_t pair_mask
+    cdef pool_link *links
+    cdef uint32_t n_links, cap_links
+    cdef uint32_t free_links[9]   # by the pool's number of tokens: heads of lists, NO_LINK: none
+    cdef uint32_t *first_link     # by slot: NO_LINK where the pool is not in the graph
+    cdef uint32_t *orders         # what pairs' links_at point into
+    cdef uint32_t n_orders, cap_orders
+    cdef uint32_t free_orders[32] # by the logarithm of cap: heads of lists, NO_LINK: none
+    cdef readonly uint32_t n_pools
+    cdef float *most_out          # by token: none of its edges gains more,
+    cdef float *most_back         # and none back into it
+    cdef float most               # no edge of any token gains more
+    cdef bint most_loose
+    cdef bint adrift              # parts with potentials of their own have met
+    cdef uint32_t *skewed         # tokens to be looked at by `settle`
+    cdef uint32_t n_skewed
+    cdef uint32_t start[MOST_STARTS] # token ids by start rank
+    cdef uint32_t n_starts
     cdef uint32_t base_token      # the gas token's wrapped form
-    cdef uint32_t max_hops        # 2-4
-    cdef double min_log_gain      # the margin of the screen
-    cdef double *log_price[2]     # by slot: [zero_for_one], minus infinity where there is none
-    cdef virtual_pool *depth      # by slot: what the estimate is made from
-    cdef virtual_pool *deepest    # by slot: what the bound is made from
-    cdef uint8_t *known           # by slot: the pool is in the graph,
-    cdef uint32_t *pair_of        # and in which pair
-    cdef uint8_t *in_flight       # by slot: transactions of ours under way on it
-    cdef uint16_t *bloom_bits     # by slot: three bit numbers of its address
-    cdef const uint8_t *bloom     # 256 bytes of the open block's head, NULL where closed; borrowed
-    cdef uint64_t bloom_block
-    cdef uint16_t event_bits[N_BLOOM_EVENTS][3]
-    cdef uint32_t n_pools
-    cdef candidate *found
-    cdef uint32_t n_found
-    cdef uint8_t *scanned         # by slot: its cycles are in `found` already
-    cdef readonly uint64_t n_candidates
-    cdef uint64_t drops[N_DROP_REASONS]
+    cdef bint rates_due           # pools between start tokens have moved
+    cdef advanced_pool *advanced  # NULL but while pools are looked at as plans leave them
+    cdef uint32_t n_advanced
 
     cdef int _grow(self, uint32_t token) except -1
     cdef int _link(self, uint32_t token, uint32_t other, uint32_t pair) except -1
     cdef uint32_t _pair(self, uint32_t a, uint32_t b) except? 0xffffffff
+    cdef uint32_t _new_links(self, uint32_t n_tokens) except? 0xffffffff
+    cdef uint32_t _new_order(self, uint32_t cap) except? 0xffffffff
+    cdef int _widen_index(self) except -1
+    cdef int _join(self, token_pair *p, uint32_t link) except -1
+    cdef bint knows(self, uint32_t slot) noexcept nogil
     cdef uint32_t find_pair(self, uint32_t a, uint32_t b) noexcept nogil
-    cdef double price_of(self, uint32_t slot, uint32_t token_in) noexcept nogil
-    cdef void sort_in(self, uint32_t *slots, uint32_t n, uint32_t slot,
-                      uint32_t token_in) noexcept nogil
+    cdef void view(self, uint32_t slot, pool_state *state, bint swaps) noexcept nogil
+    cdef void sort_in(self, uint32_t *order, uint32_t n, uint32_t link, int way) noexcept nogil
     cdef void note_best(self, token_pair *p) noexcept nogil
-    cdef void note_rate(self, token_pair *p) noexcept nogil
+    cdef void note_edges(self, const token_pair *p) noexcept nogil
+    cdef void set_edge(self, uint32_t token, uint32_t at, float out, float back) noexcept nogil
+    cdef void anchor_pair(self, const token_pair *p) noexcept nogil
+    cdef void reprice(self, uint32_t link, double there, double back) noexcept nogil
     cdef void refresh(self, uint32_t slot) noexcept nogil
-    cdef void begin(self) noexcept nogil
-    cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil
-    cdef bint awaited(self, uint32_t slot) noexcept nogil
-    cdef uint32_t missing(self, const uint8_t *bloom, uint64_t block) noexcept nogil
-    cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil
-    cdef double price_in_base(self, uint32_t token) noexcept nogil
-    cdef void scan(self, uint32_t slot, uint32_t x, uint32_t y) noexcept nogil
-    cdef void scan_four(self, uint32_t slot, uint32_t x, uint32_t y, double gain) noexcept nogil
-    cdef void expand(self, uint32_t slot, uint32_t x, uint32_t y, const uint32_t *path,
-                     uint32_t n, double gain) noexcept nogil
-    cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil
+    cdef void tighten(self, uint32_t token) noexcept nogil
+    cdef void note_skew(self, uint32_t token, uint32_t at) noexcept nogil
+    cdef void shift(self, uint32_t token, double by) noexcept nogil
+    cdef void anchor(self) noexcept nogil
+    cdef void settle(self, uint32_t most_tokens) noexcept nogil

@@ -2,8 +2,9 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from mevfast._graph cimport Graph, candidate
-from mevfast._size cimport lender_fee, sized_cycle
+from mevfast._graph cimport advanced_pool
+from mevfast._scan cimport Scan, candidate
+from mevfast._size cimport lender_fee, sized_cycle, swap_way
 from mevfast.types cimport pool_state, swap_plan
 from mevfast.u256 cimport u256
 
@@ -11,6 +12,8 @@ from mevfast.u256 cimport u256
 cdef enum:
     MAX_PLANS = 16
     N_FUNDINGS = 4
+    N_KINDS = 16                  # more than enum pool_kind has
+    MAX_ADVANCED = 256            # pools that plans of several rounds go through
 
 # What lenders offer in one start token.
 cdef struct lender_terms:
@@ -24,12 +27,12 @@ cdef struct search_settings:
     uint32_t max_plans            # plans returned per call
     uint8_t allowed[N_FUNDINGS]   # by enum funding
     uint32_t gas_base             # per transaction
-    uint32_t gas_hop[3]           # by enum pool_kind
+    uint32_t gas_hop[N_KINDS]     # by enum pool_kind
     uint32_t gas_funding[N_FUNDINGS]
     u256 min_profit               # base token wei, after gas
 
 
-cdef class Search(Graph):
+cdef class Search(Scan):
     cdef search_settings settings
     cdef lender_terms *lenders    # by token id
     cdef uint32_t n_lenders
@@ -40,12 +43,17 @@ cdef class Search(Graph):
     cdef uint16_t *plans_on       # by slot: a bit for each plan that uses the pool, while solving
     cdef double min_net           # settings.min_profit
     cdef swap_plan scratch
+    cdef uint32_t next_found      # of `found`, sorted: what next_cycle takes
+    cdef advanced_pool *advances  # what `advanced` points to while plans are looked beyond
     cdef readonly uint64_t n_quotes
 
     cdef lender_terms *lender(self, uint32_t token) except NULL
     cdef dict plan_dict(self, const swap_plan *plan)
-    cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
-                         uint8_t *ways) noexcept nogil
+    cdef list _slots(self, slots)
+    cdef bint advance(self) noexcept nogil
+    cdef void retreat(self) noexcept nogil
+    cdef void load_pools(self, const swap_plan *plan, pool_state *states, const pool_state **pools,
+                         swap_way *ways) noexcept nogil
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil
@@ -55,8 +63,7 @@ cdef class Search(Graph):
     cdef void fill(self, const candidate *c, const sized_cycle *sized, uint32_t funding,
                    swap_plan *plan) noexcept nogil
     cdef void finish(self, swap_plan *plan, double *net) noexcept nogil
-    cdef void forget(self, uint32_t at) noexcept nogil
-    cdef uint32_t next_candidate(self) noexcept nogil
+    cdef int outdone(self, const candidate *c) noexcept nogil
     cdef int take(self, double net) noexcept nogil
     cdef void mark(self, bint on) noexcept nogil
     cdef uint32_t poorest_plan(self) noexcept nogil

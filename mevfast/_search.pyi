@@ -1,11 +1,11 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mevfast._graph import Graph
+from mevfast._scan import Scan
 
 FUNDING_NAMES: tuple[str, ...]
 
-class Search(Graph):
+class Search(Scan):
     @property
     def n_quotes(self) -> int: ...
     def configure(
@@ -18,8 +18,7 @@ class Search(Graph):
         fundings: Sequence[str] = ("flash_swap",),
         min_profit: int = 0,
         gas_base: int = 0,
-        gas_v2: int = 0,
-        gas_v3: int = 0,
+        gas_hops: Mapping[str, int] | None = None,
         gas_funding: Sequence[int] = (0, 0, 0, 0),
     ) -> None: ...
     def lend(
@@ -34,8 +33,12 @@ class Search(Graph):
         aave_rounds_up: bool = False,
     ) -> None: ...
     def find(
-        self, slots: Iterable[int] | None = None, gas_price: int = 0, deadline: int = 0
+        self,
+        slots: Iterable[int] | None = None,
+        gas_price: int = 0,
+        deadline: int = 0,
+        rounds: int = 1,
     ) -> list[dict[str, Any]]: ...
     def cycles(
-        self, slots: Iterable[int], gas_price: int = 0, most: int | None = None
+        self, slots: Iterable[int] | None = None, gas_price: int = 0, most: int | None = None
     ) -> list[dict[str, Any]]: ...

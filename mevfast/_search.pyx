@@ -9,10 +9,13 @@ import heapq
 
 from libc.math cimport INFINITY, exp, fmax, fmin
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
 
-from mevfast._graph cimport (
+from mevfast._graph cimport advanced_pool, token_of
+from mevfast._math cimport u256_from_pyint, u256_to_pyint
+from mevfast._pool cimport pool_apply_after, pool_quote_exact
+from mevfast._scan cimport (
     DROP_BELOW_MINIMUM,
     DROP_CANDIDATE_LIMIT,
     DROP_NO_FUNDING,
@@ -22,10 +25,9 @@ from mevfast._graph cimport (
     DROP_SHARES_POOL,
     DROP_UNPROFITABLE,
     MAX_HOPS,
-    Graph,
+    Scan,
     candidate,
 )
-from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._size cimport (
     CYCLE_HOPS,
     chain_quote,
@@ -33,15 +35,18 @@ from mevfast._size cimport (
     lender_fee,
     size_cycle,
     sized_cycle,
+    swap_way,
 )
-from mevfast._slots cimport slot_body, table_view_swaps
+from mevfast._slots cimport kind_is_concentrated, slot_body
 from mevfast.types cimport (
     FUNDING_AAVE,
     FUNDING_BALANCER,
     FUNDING_FLASH_SWAP,
     FUNDING_OWN,
     POOL_UNISWAP_V2,
+    QUOTE_OK,
     plan_hop,
+    pool_quote,
     pool_state,
     swap_plan,
 )
@@ -54,6 +59,7 @@ from mevfast.u256 cimport (
     u256_to_double,
 )
 
+from mevfast._pool import KIND_NUMBERS
 from mevfast._slots import KIND_NAMES
 
 # Without fee or limit first, so that what it sizes serves the others.
@@ -69,12 +75,13 @@ cdef uint64_t ONE_ETHER = 1000000000000000000
 FUNDING_NAMES = ("own", "flash_swap", "balancer", "aave")
 
 
-cdef class Search(Graph):
-    """The graph with prices on top: what a cycle nets, and which plans to send."""
+cdef class Search(Scan):
+    """The scan with prices on top: what a cycle nets, and which plans to send."""
 
     def __cinit__(self, *args):
         self.plans_on = <uint16_t *>calloc(self.table.t.capacity, sizeof(uint16_t))
-        if self.plans_on == NULL:
+        self.advances = <advanced_pool *>malloc(MAX_ADVANCED * sizeof(advanced_pool))
+        if self.plans_on == NULL or self.advances == NULL:
             raise MemoryError(f"search over {self.table.t.capacity} pools")
         memset(&self.settings, 0, sizeof(search_settings))
         self.settings.max_sized = 64
@@ -84,6 +91,7 @@ cdef class Search(Graph):
     def __dealloc__(self):
         free(self.lenders)
         free(self.plans_on)
+        free(self.advances)
 
     cdef lender_terms *lender(self, uint32_t token) except NULL:
         """The terms for a token id; nothing to be had until `lend` says otherwise."""
@@ -100,11 +108,10 @@ cdef class Search(Graph):
 
     def configure(self, *, uint32_t max_hops=4, uint32_t max_sized=64, uint32_t max_plans=4,
                   double min_log_gain=0.0, fundings=("flash_swap",), min_profit=0,
-                  uint32_t gas_base=0, uint32_t gas_v2=0, uint32_t gas_v3=0,
-                  gas_funding=(0, 0, 0, 0)):
+                  uint32_t gas_base=0, gas_hops=None, gas_funding=(0, 0, 0, 0)):
         """Settings of the search; `min_profit` in base token wei after gas, gas in units.
 
-        `gas_funding` is by FUNDING_NAMES. Raises ValueError on values outside their range.
+        `gas_hops` is by the pool's kind, `gas_funding` by FUNDING_NAMES. Raises ValueError on values outside their range.
         """
         cdef uint32_t i
         if not 2 <= max_hops <= MAX_HOPS:
@@ -121,7 +128,8 @@ cdef class Search(Graph):
         u256_from_pyint(&self.settings.min_profit, min_profit)
         self.min_net = u256_to_double(&self.settings.min_profit)
         self.settings.gas_base = gas_base
-        self.settings.gas_hop[1], self.settings.gas_hop[2] = gas_v2, gas_v3
+        for name, units in (gas_hops or {}).items():
+            self.settings.gas_hop[<uint32_t>KIND_NUMBERS[name]] = units
 
     def lend(self, bytes token, *, own=0, balancer=0, aave=0, uint64_t fee_balancer=0,
              uint32_t fee_aave=0, bint aave_rounds_up=False):
@@ -137,40 +145,61 @@ cdef class Search(Graph):
         terms.fee_balancer, terms.fee_aave = fee_balancer, fee_aave
         terms.aave_rounds_up = aave_rounds_up
 
-    def find(self, slots=None, uint64_t gas_price=0, uint64_t deadline=0):
+    cdef list _slots(self, slots):
+        """Every slot of the graph, or those named, each once. IndexError where one is not in it."""
+        cdef uint32_t slot
+        if slots is None:
+            return [slot for slot in range(self.table.t.head.n_slots) if self.knows(slot)]
+        slots = list(dict.fromkeys(slots))
+        for number in slots:
+            if not 0 <= number < self.table.t.head.n_slots or not self.knows(number):
+                raise IndexError(f"slot {number}: expected one that add_pool was called with")
+        return slots
+
+    def find(self, slots=None, uint64_t gas_price=0, uint64_t deadline=0, uint32_t rounds=1):
         """Every plan through any of `slots` (all of the graph by default), best net first.
 
-        `gas_price` in wei. Each plan is a dict: token, funding, amount_in, amount_out, profit
-        (after the lender's fee, token units), min_profit, net (base token wei after gas),
-        gas_units, deadline, hops; each hop: pool, slot, kind, zero_for_one, fee_pips, token_in,
-        token_out, amount_in, amount_out. Addresses are bytes, amounts token units. What else was
-        found is counted by `dropped`. IndexError where a slot is not in the graph.
+        `gas_price` in wei. The plans of a round share no pool. Those of the next `rounds` are made
+        of the pools as the plans before leave them, until nothing is left that pays. Each plan is a
+        dict: token, funding, amount_in, amount_out, profit (after the lender's fee, token units),
+        min_profit, net (base token wei after gas), gas_units, deadline, round, hops; each hop: pool,
+        slot, kind, zero_for_one, index_in and index_out (of the tokens among the pool's), fee_pips,
+        token_in, token_out, amount_in, amount_out. Addresses are bytes, amounts token units. What
+        else was found is counted by `dropped`. IndexError where a slot is not in the graph.
         """
-        cdef uint32_t n = 0, i
+        cdef uint32_t n = 0, i, turn = 0
         cdef uint32_t *wanted
-        if slots is None:
-            slots = [i for i in range(self.table.t.head.n_slots) if self.known[i]]
-        else:
-            slots = list(dict.fromkeys(slots))
-        wanted = <uint32_t *>malloc(max(len(slots), 1) * sizeof(uint32_t))
+        slots = self._slots(slots)
+        plans = []
+        n = len(slots)
+        wanted = <uint32_t *>malloc(max(n, MAX_ADVANCED) * sizeof(uint32_t))
         if wanted == NULL:
-            raise MemoryError(f"{len(slots)} slots")
+            raise MemoryError(f"{n} slots")
         try:
-            for n, slot in enumerate(slots):
-                if not 0 <= slot < self.table.t.head.n_slots or not self.known[<uint32_t>slot]:
-                    raise IndexError(f"slot {slot}: expected one that add_pool was called with")
-                wanted[n] = slot
-            n = len(slots)
+            for i in range(n):
+                wanted[i] = slots[i]
+            self.bloom = NULL
             with nogil:
-                self.bloom = NULL
-                self.begin()
-                self.collect(wanted, n)
-                n = self.solve(gas_price, deadline)
+                self.settle(self.n_tokens)
+            while turn < rounds and n:
+                with nogil:
+                    self.begin()
+                    self.collect(wanted, n)
+                    n = self.solve(gas_price, deadline)
+                plans += [self.plan_dict(&self.plans[i]) | {"net": self.plan_net[i], "round": turn}
+                          for i in range(n)]
+                turn += 1
+                if turn == rounds or n == 0 or not self.advance():
+                    break
+                n = self.n_advanced
+                for i in range(n):
+                    wanted[i] = self.advanced[i].slot
         finally:
             free(wanted)
-        return [self.plan_dict(&self.plans[i]) | {"net": self.plan_net[i]} for i in range(n)]
+            self.retreat()
+        return plans
 
-    def cycles(self, slots, uint64_t gas_price=0, most=None):
+    def cycles(self, slots=None, uint64_t gas_price=0, most=None):
         """Every cycle through any of `slots` that pays on the table as it is, best net first.
 
         For looking at a market: unlike the plans of `find`, cycles may share pools, and the table
@@ -182,10 +211,8 @@ cdef class Search(Graph):
         cdef double net = 0.0, floor = self.min_net
         best = []  # a heap of (net, - place in the order of finding, plan)
         found = 0
-        slots = list(dict.fromkeys(slots))
-        for number in slots:
-            if not 0 <= number < self.table.t.head.n_slots or not self.known[<uint32_t>number]:
-                raise IndexError(f"slot {number}: expected one that add_pool was called with")
+        slots = self._slots(slots)
+        self.settle(self.n_tokens)
         try:
             for slot in slots:
                 self.bloom = NULL
@@ -211,12 +238,49 @@ cdef class Search(Graph):
                         heapq.heappushpop(best, entry)
                     if len(best) == most:  # what cannot get among them is not sized
                         self.min_net = fmax(floor, best[0][0])
-                self.drops[<int>DROP_CANDIDATE_LIMIT] += self.n_found
+                self.drops[<int>DROP_CANDIDATE_LIMIT] += self.n_found - self.next_found
         finally:
             self.min_net = floor
             for slot in slots:
                 self.scanned[slot] = False
         return [plan for _, _, plan in sorted(best, reverse=True)]
+
+    # ---- pools as plans leave them ----
+
+    cdef bint advance(self) noexcept nogil:
+        """Puts the pools of the plans as they are after them in place of the table's; False where there
+        is no room for more. Until `retreat`, all that looks at a pool sees it so."""
+        cdef const plan_hop *hop
+        cdef pool_state state
+        cdef pool_quote quote
+        cdef uint32_t i, j, k
+        for i in range(self.n_plans):
+            for j in range(self.plans[i].n_hops):
+                hop = &self.plans[i].hop[j]
+                k = 0
+                while k < self.n_advanced and self.advances[k].slot != hop.slot:
+                    k += 1
+                if k == MAX_ADVANCED:
+                    return False
+                self.view(hop.slot, &state, False)
+                if pool_quote_exact(&state, hop.index_in, hop.index_out, True, &hop.amount_in,
+                                    &quote) != QUOTE_OK:
+                    return False
+                pool_apply_after(&state, hop.index_in, hop.index_out, &quote)
+                if kind_is_concentrated(state.kind):
+                    state.v3.window = NULL  # the table's is at another price
+                self.advances[k].slot, self.advances[k].state = hop.slot, state
+                self.n_advanced = max(self.n_advanced, k + 1)
+                self.advanced = self.advances
+                self.refresh(hop.slot)
+        return True
+
+    cdef void retreat(self) noexcept nogil:
+        """Back to the table's own states."""
+        cdef uint32_t i, n = self.n_advanced
+        self.advanced, self.n_advanced = NULL, 0
+        for i in range(n):
+            self.refresh(self.advances[i].slot)
 
     cdef dict plan_dict(self, const swap_plan *plan):
         """A plan as `find` says, without what it nets."""
@@ -228,6 +292,7 @@ cdef class Search(Graph):
             hops.append({
                 "pool": (<const char *>hop.pool)[:20], "slot": hop.slot,
                 "kind": KIND_NAMES[hop.kind], "zero_for_one": bool(hop.zero_for_one),
+                "index_in": hop.index_in, "index_out": hop.index_out,
                 "fee_pips": hop.fee_pips, "token_in": self.table.token_addresses[hop.token_in],
                 "token_out": self.table.token_addresses[hop.token_out],
                 "amount_in": u256_to_pyint(&hop.amount_in),
@@ -242,13 +307,14 @@ cdef class Search(Graph):
 
     # ---- sizing, funding, ranking ----
 
-    cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
-                         uint8_t *ways) noexcept nogil:
+    cdef void load_pools(self, const swap_plan *plan, pool_state *states, const pool_state **pools,
+                         swap_way *ways) noexcept nogil:
+        """The states of a plan's pools, and the ways of its swaps."""
         cdef uint32_t i
-        for i in range(c.n_hops):
-            table_view_swaps(&self.table.t, c.hop[i].slot, &states[i])
+        for i in range(plan.n_hops):
+            self.view(plan.hop[i].slot, &states[i], True)
             pools[i] = &states[i]
-            ways[i] = c.hop[i].zero_for_one
+            ways[i].token_in, ways[i].token_out = plan.hop[i].index_in, plan.hop[i].index_out
 
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil:
         cdef double units = self.settings.gas_base + self.settings.gas_funding[funding]
@@ -290,7 +356,7 @@ cdef class Search(Graph):
         """
         cdef pool_state states[CYCLE_HOPS]
         cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
+        cdef swap_way ways[CYCLE_HOPS]
         cdef uint32_t token = c.hop[0].token_in, funding, i
         cdef double rate = self.price_in_base(token), value, gas, best = -INFINITY
         cdef double margin = exp(c.log_gain) - 1.0, most = INFINITY
@@ -301,7 +367,10 @@ cdef class Search(Graph):
         cdef bint have_free = False
         if rate <= 0.0:
             return <int>DROP_NO_PRICE
-        self.load_pools(c, states, pools, ways)
+        for i in range(c.n_hops):
+            self.view(c.hop[i].slot, &states[i], True)
+            pools[i] = &states[i]
+            ways[i].token_in, ways[i].token_out = c.hop[i].index_in, c.hop[i].index_out
         for i in range(N_FUNDINGS):
             funding = FUNDING_ORDER[i]
             if not self.terms(token, funding, &fee, &cap):
@@ -352,11 +421,11 @@ cdef class Search(Graph):
             body = &self.table.t.slots[c.hop[i].slot].body
             hop = &plan.hop[i]
             memcpy(hop.pool, body.address, 20)
-            hop.kind, hop.zero_for_one = body.kind, c.hop[i].zero_for_one
-            hop.fee_pips = body.v2.fee_pips if body.kind == POOL_UNISWAP_V2 else 0
-            hop.slot = c.hop[i].slot
-            hop.token_in = body.token0 if hop.zero_for_one else body.token1
-            hop.token_out = body.token1 if hop.zero_for_one else body.token0
+            hop.kind, hop.zero_for_one = body.kind, c.hop[i].index_in < c.hop[i].index_out
+            hop.index_in, hop.index_out = c.hop[i].index_in, c.hop[i].index_out
+            hop.fee_pips = body.v2.fee_pips if body.kind == <uint8_t>POOL_UNISWAP_V2 else 0
+            hop.slot, hop.token_in = c.hop[i].slot, c.hop[i].token_in
+            hop.token_out = token_of(body, c.hop[i].index_out)
             hop.amount_in, hop.amount_out = sized.amount[i], sized.amount[i + 1]
 
     cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil:
@@ -366,20 +435,19 @@ cdef class Search(Graph):
         candidate is counted under a drop reason. Candidates are taken by their estimate; one whose
         bound does not beat what is there is not sized.
         """
-        cdef uint32_t i, at, sized = 0
-        cdef double net
+        cdef uint32_t sized = 0, i
+        cdef const candidate *c
+        cdef double net = 0.0
         cdef int why
         self.appraise(gas_price)
-        while True:
-            at = self.next_candidate()
-            if at == self.n_found:
-                break
-            if sized == self.settings.max_sized:
-                self.drops[<int>DROP_CANDIDATE_LIMIT] += self.n_found
-                break
-            sized += 1
-            why = self.fund(&self.found[at], &self.scratch, &net)
-            self.forget(at)
+        for i in range(self.n_found):
+            c = &self.found[i]
+            why = self.outdone(c)
+            if why < 0 and sized == self.settings.max_sized:
+                why = <int>DROP_CANDIDATE_LIMIT
+            if why < 0:
+                sized += 1
+                why = self.fund(c, &self.scratch, &net)
             if why < 0:
                 self.scratch.deadline = deadline
                 self.mark(False)
@@ -396,10 +464,11 @@ cdef class Search(Graph):
         return self.n_plans
 
     cdef void appraise(self, uint64_t gas_price) noexcept nogil:
-        """Notes the most that each of the found can net, and that there are no plans yet."""
+        """Sorts what was found, best estimate first, notes the most that each can net, and that there
+        are no plans yet."""
         cdef uint32_t i, cheapest = 0
         self.gas_price = <double>gas_price
-        self.n_plans = 0
+        self.n_plans = self.next_found = 0
         for i in range(N_FUNDINGS):
             if self.settings.allowed[i] and (
                     not self.settings.allowed[cheapest]
@@ -408,18 +477,40 @@ cdef class Search(Graph):
         for i in range(self.n_found):
             self.found[i].most = self.found[i].bound \
                 - self.gas_units(&self.found[i], cheapest) * self.gas_price
+        qsort(self.found, self.n_found, sizeof(candidate), by_estimate)
+
+    cdef int outdone(self, const candidate *c) noexcept nogil:
+        """Why a candidate cannot beat the plans taken so far, a drop_reason; -1 where it may."""
+        cdef uint32_t shared = 0, j
+        cdef double taken = 0.0
+        if c.most < self.min_net:
+            return <int>DROP_BELOW_MINIMUM
+        for j in range(c.n_hops):
+            shared |= self.plans_on[c.hop[j].slot]
+        if shared:
+            for j in range(self.n_plans):
+                if shared >> j & 1:
+                    taken += self.plan_net[j]
+            return <int>DROP_SHARES_POOL if c.most <= taken else -1
+        if self.n_plans == self.settings.max_plans \
+                and c.most <= self.plan_net[self.poorest_plan()]:
+            return <int>DROP_PLAN_LIMIT
+        return -1
 
     cdef int next_cycle(self, double *net) noexcept nogil:
-        """Sizes the candidate with the best estimate, alone, into `scratch`.
+        """Sizes the next candidate by estimate, alone, into `scratch`.
 
         Returns -1 with it and what it nets, the drop_reason, or NONE_LEFT.
         """
-        cdef uint32_t at = self.next_candidate()
+        cdef const candidate *c
         cdef int why
-        if at == self.n_found:
+        if self.next_found == self.n_found:
             return NONE_LEFT
-        why = self.fund(&self.found[at], &self.scratch, net)
-        self.forget(at)
+        c = &self.found[self.next_found]
+        self.next_found += 1
+        why = self.outdone(c)
+        if why < 0:
+            why = self.fund(c, &self.scratch, net)
         if why >= 0:
             return why
         self.scratch.deadline = 0
@@ -431,15 +522,13 @@ cdef class Search(Graph):
         """Takes a plan that will be returned from nearly to exactly the best input."""
         cdef pool_state states[CYCLE_HOPS]
         cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
+        cdef swap_way ways[CYCLE_HOPS]
         cdef lender_fee fee
         cdef u256 cap
         cdef sized_cycle sized
         cdef uint32_t i
+        self.load_pools(plan, states, pools, ways)
         for i in range(plan.n_hops):
-            table_view_swaps(&self.table.t, plan.hop[i].slot, &states[i])
-            pools[i] = &states[i]
-            ways[i] = plan.hop[i].zero_for_one
             sized.amount[i] = plan.hop[i].amount_in
         sized.amount[plan.n_hops] = plan.amount_out
         sized.profit = plan.profit
@@ -453,49 +542,6 @@ cdef class Search(Graph):
         plan.profit = sized.profit
         for i in range(plan.n_hops):
             plan.hop[i].amount_in, plan.hop[i].amount_out = sized.amount[i], sized.amount[i + 1]
-
-    cdef void forget(self, uint32_t at) noexcept nogil:
-        """Takes a candidate out of the list."""
-        self.n_found -= 1
-        self.found[at] = self.found[self.n_found]
-
-    cdef uint32_t next_candidate(self) noexcept nogil:
-        """The candidate with the best estimate, n_found where none is left.
-
-        Drops on its way those that cannot beat the plans taken so far. Ties go to the candidate
-        whose pools come first, so that the order never depends on where it stands.
-        """
-        cdef uint32_t i = 0, best = 0, j
-        cdef candidate *c
-        cdef double most, taken, floor = -INFINITY
-        cdef uint32_t shared
-        if self.n_plans == self.settings.max_plans:
-            floor = self.plan_net[self.poorest_plan()]
-        while i < self.n_found:
-            c = &self.found[i]
-            most = c.most
-            shared = 0
-            for j in range(c.n_hops):
-                shared |= self.plans_on[c.hop[j].slot]
-            taken = 0.0
-            if shared:
-                for j in range(self.n_plans):
-                    if shared >> j & 1:
-                        taken += self.plan_net[j]
-            if most < self.min_net:
-                self.drops[<int>DROP_BELOW_MINIMUM] += 1
-                self.forget(i)
-            elif shared and most <= taken:
-                self.drops[<int>DROP_SHARES_POOL] += 1
-                self.forget(i)
-            elif not shared and most <= floor:
-                self.drops[<int>DROP_PLAN_LIMIT] += 1
-                self.forget(i)
-            else:
-                if i > best and before(c, &self.found[best]):
-                    best = i
-                i += 1
-        return best if self.n_found else 0
 
     cdef int take(self, double net) noexcept nogil:
         """Adds the scratch plan, in place of those it shares pools with where it nets more than
@@ -557,15 +603,10 @@ cdef class Search(Graph):
         """What the plan's input would pay on the table as it is now: 0, or -1 where refused."""
         cdef pool_state states[CYCLE_HOPS]
         cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
+        cdef swap_way ways[CYCLE_HOPS]
         cdef u256 amounts[CYCLE_HOPS + 1]
-        cdef double slope
-        cdef uint32_t i
-        for i in range(plan.n_hops):
-            table_view_swaps(&self.table.t, plan.hop[i].slot, &states[i])
-            pools[i] = &states[i]
-            ways[i] = plan.hop[i].zero_for_one
-        if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts, &slope) != 0:
+        self.load_pools(plan, states, pools, ways)
+        if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts) != 0:
             return -1
         out[0] = amounts[plan.n_hops]
         return 0
@@ -578,17 +619,22 @@ cdef class Search(Graph):
         return units
 
 
-cdef bint before(const candidate *a, const candidate *b) noexcept nogil:
-    """Better estimate first, then fewer hops, then lower slots."""
+cdef int by_estimate(const void *left, const void *right) noexcept nogil:
+    """Better estimate first, then fewer hops, then lower slots: never by where a candidate stands."""
+    cdef const candidate *a = <const candidate *>left
+    cdef const candidate *b = <const candidate *>right
     cdef uint32_t i
     if a.estimate != b.estimate:
-        return a.estimate > b.estimate
+        return -1 if a.estimate > b.estimate else 1
     if a.n_hops != b.n_hops:
-        return a.n_hops < b.n_hops
+        return -1 if a.n_hops < b.n_hops else 1
     for i in range(a.n_hops):
         if a.hop[i].slot != b.hop[i].slot:
-            return a.hop[i].slot < b.hop[i].slot
-    return False
+            return -1 if a.hop[i].slot < b.hop[i].slot else 1
+    for i in range(a.n_hops):
+        if a.hop[i].token_in != b.hop[i].token_in:
+            return -1 if a.hop[i].token_in < b.hop[i].token_in else 1
+    return 0
 
 
 cdef bint share_pool(const swap_plan *a, const swap_plan *b) noexcept nogil:

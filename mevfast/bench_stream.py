@@ -24,8 +24,8 @@ from mevfast._pool import Pool, Refused
 from mevfast._search import FUNDING_NAMES, Search
 from mevfast._tx import Signer, keccak256
 from mevfast.dex import uniswap_v2, uniswap_v3
-from mevfast.engine import GAS_FUNDING, GAS_V2, GAS_V3
 from mevfast.errors import DataError
+from mevfast.execution.gas import GAS_FUNDING, GAS_HOPS
 
 FORMAT = "mevfast-stream/1"
 RECORDED = Path(__file__).parents[1] / "bench" / "data" / "stream.json.gz"
@@ -75,8 +75,7 @@ class Stream:
         search.configure(
             fundings=FUNDING_NAMES,
             min_profit=MIN_PROFIT_WEI,
-            gas_v2=GAS_V2,
-            gas_v3=GAS_V3,
+            gas_hops=GAS_HOPS,
             gas_funding=tuple(GAS_FUNDING[name] for name in FUNDING_NAMES),
         )
         sink = Sink(kept)

@@ -22,16 +22,13 @@ from mevfast.chain.rpc import FIRST_HOT_ID, Rpc, check_chain_id, shown_url
 from mevfast.config import Config
 from mevfast.dex import market
 from mevfast.errors import NodeError, RpcError
+from mevfast.execution.gas import GAS_FUNDING, GAS_HOPS
 from mevfast.execution.lenders import read_terms
 from mevfast.execution.risk import RiskGate
 from mevfast.execution.settlement import Settlement
 from mevfast.keeper import Keeper
 
 logger = logging.getLogger(__name__)
-
-# Gas by funding and hop kind, measured on the real contracts: contracts/gas.json, "fit".
-GAS_FUNDING = {"own": 7_000, "flash_swap": 13_000, "balancer": 45_000, "aave": 133_000}
-GAS_V2, GAS_V3 = 90_000, 91_000
 
 REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
@@ -85,8 +82,7 @@ class Engine:
             min_log_gain=config.search.screen_margin,
             fundings=config.flash.sources,
             min_profit=config.search.min_profit_wei,
-            gas_v2=GAS_V2,
-            gas_v3=GAS_V3,
+            gas_hops=GAS_HOPS,
             gas_funding=tuple(GAS_FUNDING.values()),
         )
         self.core = Core(

@@ -17,7 +17,6 @@ import orjson
 
 from mevfast import warm_start
 from mevfast._core import Core
-from mevfast._graph import TRADED
 from mevfast._pool import Pool
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Config
@@ -26,6 +25,7 @@ from mevfast.dex.token_filter import Verdict, probe_tokens
 from mevfast.dex.token_info import read_tokens
 from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.execution.artifacts import TokenInfo
+from mevfast.execution.gas import EXECUTED
 from mevfast.market_file import hash_states
 from mevfast.mender import Mender, Waiting, notification
 from mevfast.model import PoolRecord
@@ -286,7 +286,7 @@ class Keeper(Mender):
         self.read_pools += 1
         if pool.kind in market.INCOMPLETE:
             self._read_at[slot] = time.monotonic()
-        if pool.kind in TRADED:
+        if pool.kind in EXECUTED:
             self.search.add_pool(slot)
 
     def _failed(self, slot: int, why: str, block: int) -> None:

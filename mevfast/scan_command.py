@@ -20,11 +20,10 @@ from rich.table import Table as Grid
 from mevfast import market_file
 from mevfast._cache import Table
 from mevfast._fields import parse_integer
-from mevfast._graph import TRADED
 from mevfast._search import FUNDING_NAMES, Search
-from mevfast.engine import GAS_FUNDING, GAS_V2, GAS_V3
 from mevfast.errors import DataError
-from mevfast.market_file import MarketFile, MarketPool, Token
+from mevfast.execution.gas import GAS_FUNDING, GAS_HOPS
+from mevfast.market_file import MarketFile, Token
 
 HELP = """profitable cycles of a market file, best first
 
@@ -45,6 +44,8 @@ SHOWN = 20
 """Cycles in the table where --top does not say; --json has them all."""
 MOST_PER_POOL = 8192
 """Candidates sized for one pool, best estimates first: all that a Search keeps."""
+WIDE_UNITS = 64
+"""More of the table's arena than a pool without ticks takes."""
 _UINT64_MAX = (1 << 64) - 1
 _DIGITS = 80  # every 256-bit integer exactly
 _NO_PRICE = "no_price"
@@ -57,7 +58,6 @@ class Scan:
 
     cycles: list[dict[str, Any]]
     scanned_pools: int
-    not_searched: dict[str, int]
     dropped: dict[str, int]
     elapsed_ms: float
 
@@ -87,15 +87,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 # ---- the search ----
 
 
-def searched(pool: MarketPool) -> bool:
-    """Whether the search knows pools of this kind; its table has one fee for both directions."""
-    return pool.kind in TRADED and not isinstance(pool.pool.fields()["fee_pips"], list)
+def _table(market: MarketFile) -> Table:
+    """The market's pools in a table of just the room they take."""
+    room = sum(len(pool.pool.fields().get("ticks", ())) + WIDE_UNITS for pool in market.pools)
+    table = Table(capacity=max(1, len(market.pools)), tick_capacity=max(1 << 10, 2 * room))
+    for pool in market.pools:
+        record = pool.record
+        table.put(record.id, pool.kind, record.tokens, pool.pool, market.block)
+    return table
 
 
-def _put(table: Table, pool: MarketPool, block: int) -> int:
-    """The slot of a pool, put into the table with its state: the only place that knows how."""
-    record = pool.record
-    return table.put(record.address, pool.kind, record.tokens, pool.pool, block)
+def _search(table: Table, starts: Sequence[Token], unit: Token, max_hops: int) -> Search:
+    """A search over all of a table, with gas as the engine expects it."""
+    search = Search(table, [_bytes(token) for token in starts], _bytes(unit))
+    search.configure(
+        max_hops=max_hops, max_sized=MOST_PER_POOL, gas_hops=GAS_HOPS,
+        gas_funding=tuple(GAS_FUNDING[name] for name in FUNDING_NAMES),
+    )  # fmt: skip
+    for slot in table.slots():
+        search.add_pool(slot)
+    return search
 
 
 def scan(
@@ -109,40 +120,32 @@ def scan(
     """Every cycle that pays from and to one of `starts`, or the best `most` of them.
 
     `gas_price` in wei. The market must have base tokens: the first one is what gas is paid in.
-    Where gas costs nothing, start tokens without a price in it are searched as well, each by
+    Where gas costs nothing, start tokens that no pool prices in it are searched as well, each by
     itself: their cycles stand last, for nothing ranks them among the others.
     """
     began = time.perf_counter()
-    chosen = [pool for pool in market.pools if searched(pool)]
-    others = Counter(pool.kind for pool in market.pools if not searched(pool))
-    ticks = sum(len(pool.pool.fields().get("ticks", ())) + 16 for pool in chosen)
-    table = Table(capacity=max(1, len(chosen)), tick_capacity=max(1 << 10, 2 * ticks))
-    slots = [_put(table, pool, market.block) for pool in chosen]
     unit = market.base_tokens[0]
-    alone = [] if gas_price else [token for token in starts if not _priced(token, unit, chosen)]
-    together = [token for token in starts if token not in alone]
+    table = _table(market)
+    search = _search(table, starts, unit, max_hops)
+    alone = [] if gas_price else [token for token in starts if not search.rate(_bytes(token))]
+    groups = [([token for token in starts if token not in alone], unit)]
+    groups += [([token], token) for token in alone]
     dropped: Counter[str] = Counter()
     cycles: list[dict[str, Any]] = []
     counted: set[bytes] = set()  # cycles through these were found in them
-    for group, base in [(together, unit), *(([token], token) for token in alone)]:
-        search = Search(table, [_bytes(token) for token in group], _bytes(base))
-        search.configure(
-            max_hops=max_hops, max_sized=MOST_PER_POOL, gas_v2=GAS_V2, gas_v3=GAS_V3,
-            gas_funding=tuple(GAS_FUNDING[name] for name in FUNDING_NAMES),
-        )  # fmt: skip
-        for slot in slots:
-            search.add_pool(slot)
+    for group, base in groups:
+        if alone:
+            search = _search(table, group, base, max_hops)
         room = None if most is None else most - len(cycles)
         if group and room != 0:
-            found = search.cycles(slots, gas_price, None if counted else room)
+            found = search.cycles(None, gas_price, None if counted else room)
             fresh = [each for each in found if not counted & {h["token_in"] for h in each["hops"]}]
             cycles += fresh[:room]
         counted |= {_bytes(token) for token in group}
         dropped.update(search.dropped())
     return Scan(
         cycles=cycles,
-        scanned_pools=len(chosen),
-        not_searched=dict(sorted(others.items())),
+        scanned_pools=len(market.pools),
         dropped=dict(dropped),
         elapsed_ms=(time.perf_counter() - began) * 1e3,
     )
@@ -150,15 +153,6 @@ def scan(
 
 def _bytes(token: Token) -> bytes:
     return bytes.fromhex(token.address[2:])
-
-
-def _priced(token: Token, unit: Token, pools: Sequence[MarketPool]) -> bool:
-    """Whether a pool says what a token is worth in the unit."""
-    return token == unit or any(
-        pool.pool.marginal_price(pool.tokens.index(token), pool.tokens.index(unit)) > 0.0
-        for pool in pools
-        if token in pool.tokens and unit in pool.tokens
-    )
 
 
 # ---- the choice of tokens ----
@@ -198,7 +192,7 @@ def _net(cycle: dict[str, Any]) -> int:
 
 
 def _json(result: Scan, market: MarketFile) -> dict[str, Any]:
-    names = {pool.record.address: pool.address for pool in market.pools}
+    names = {pool.record.id[:20]: pool.address for pool in market.pools}
     return {
         "cycles": [
             {
@@ -223,7 +217,6 @@ def _json(result: Scan, market: MarketFile) -> dict[str, Any]:
         ],
         "scanned_pools": result.scanned_pools,
         "elapsed_ms": round(result.elapsed_ms, 3),
-        "not_searched": result.not_searched,
     }
 
 
@@ -263,13 +256,10 @@ def _grid(result: Scan, market: MarketFile) -> Grid:
 def _remarks(result: Scan, market: MarketFile) -> list[str]:
     """What the cycles do not include, and why."""
     lines = []
-    if result.not_searched:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in result.not_searched.items())
-        lines.append(f"not searched: {sum(result.not_searched.values())} pools ({kinds})")
     if result.dropped.get(_NO_PRICE):
         unit = market.base_tokens[0].symbol
         lines.append(
-            f"left out: {result.dropped[_NO_PRICE]} candidates in start tokens that no searched "
+            f"left out: {result.dropped[_NO_PRICE]} candidates in start tokens that no "
             f"pool prices in {unit}: without --gas-price they need no price"
         )
     if result.dropped.get(_CUT):

@@ -290,6 +290,8 @@ cdef extern from "plan.h" nogil:
         uint8_t pool[20]
         uint8_t kind
         uint8_t zero_for_one
+        uint8_t index_in
+        uint8_t index_out
         uint32_t fee_pips
         uint32_t slot
         uint32_t token_in

@@ -19,6 +19,7 @@ typedef struct {
     uint8_t pool[20];
     uint8_t kind;             /* enum pool_kind */
     uint8_t zero_for_one;     /* token0 in, token1 out */
+    uint8_t index_in, index_out; /* of the tokens among the pool's */
     uint32_t fee_pips;        /* V2: the executor computes the output from it; V3: 0 */
     uint32_t slot;            /* the pool's slot in the reserve table */
     uint32_t token_in, token_out; /* token ids of the table */

@@ -272,7 +272,7 @@ def test_a_small_purse_does_not_hide_a_large_lender() -> None:
 def test_the_way_to_fund_that_nets_most(up: bool) -> None:
     gas = {"own": 0, "flash_swap": 10_000, "balancer": 60_000, "aave": 90_000}
     search = search_of(PAIR)
-    search.configure(fundings=tuple(gas), gas_base=100_000, gas_v2=50_000,
+    search.configure(fundings=tuple(gas), gas_base=100_000, gas_hops={"uniswap_v2": 50_000},
                      gas_funding=tuple(gas.values()))  # fmt: skip
     search.lend(token(0), own=10**30, balancer=10**30, aave=10**30, fee_aave=5, aave_rounds_up=up)
     (plan,) = search.find(gas_price=10**9)
@@ -295,7 +295,7 @@ def test_no_lender_no_plan() -> None:
 def test_gas_and_the_minimum_come_off() -> None:
     search = search_of(PAIR)
     (free,) = search.find()
-    search.configure(gas_v2=100_000, min_profit=free["profit"] // 2)
+    search.configure(gas_hops={"uniswap_v2": 100_000}, min_profit=free["profit"] // 2)
     (plan,) = search.find(gas_price=10**9)
     assert plan["net"] == pytest.approx(free["profit"] - 200_000 * 10**9)
     assert plan["min_profit"] == pytest.approx(free["profit"] // 2 + 200_000 * 10**9)

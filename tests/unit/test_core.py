@@ -108,7 +108,7 @@ def decoded(data: bytes) -> dict[str, Any]:
 def test_a_log_that_opens_an_arbitrage_is_one_signed_transaction() -> None:
     chain = Chain()
     core = chain.core
-    core.search.configure(gas_base=100_000, gas_v2=70_000, min_profit=5)
+    core.search.configure(gas_base=100_000, gas_hops={"uniswap_v2": 70_000}, min_profit=5)
     chain.feed(chain.sync(0, 1.1), chain.head(base_fee=BASE_FEE))
     (request,) = chain.sent
     assert orjson.loads(request)["id"] == FIRST_REQUEST

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from mevfast.engine import GAS_FUNDING, GAS_V2, GAS_V3
+from mevfast.execution.gas import EXECUTED, GAS_FUNDING, GAS_HOPS
 
 FIT = json.loads((Path(__file__).parents[2] / "contracts" / "gas.json").read_text())["fit"]
 ROUNDED = 1_000
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [*GAS_FUNDING.items(), ("v2", GAS_V2), ("v3", GAS_V3)]
+    ("name", "expected"),
+    [*GAS_FUNDING.items(), *((kind.removeprefix("uniswap_"), GAS_HOPS[kind]) for kind in EXECUTED)],
 )
 def test_expected_gas_is_what_was_measured(name: str, expected: int) -> None:
     assert abs(FIT[name] - expected) <= ROUNDED

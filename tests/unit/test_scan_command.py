@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench import market as made
-from mevfast import cli, market_file, scan_command
-from mevfast._pool import Pool, Quote
-from mevfast.engine import GAS_FUNDING, GAS_V2
+from mevfast import cli, market_file
+from mevfast._pool import KINDS, Pool, Quote
+from mevfast.execution.gas import GAS_FUNDING, GAS_HOPS
 from mevfast.market_file import MarketFile, MarketPool, Token
 from tests import market as small
+from tests.conftest import ROOT
 from tests.oracle import cycles as oracle
 
 ROUNDING = 4  # token units: a hop rounds down by up to one, the oracle's own size is as coarse
@@ -88,8 +88,8 @@ def check_by_quotes(market: MarketFile, cycle: dict[str, Any]) -> None:
 
 def test_the_one_cycle_of_a_triangle(triangle: str, capsys: pytest.CaptureFixture[str]) -> None:
     answer = scan_json(capsys, triangle)
-    assert set(answer) == {"cycles", "scanned_pools", "elapsed_ms", "not_searched"}
-    assert (answer["scanned_pools"], answer["not_searched"]) == (3, {})
+    assert set(answer) == {"cycles", "scanned_pools", "elapsed_ms"}
+    assert answer["scanned_pools"] == 3
     [cycle] = answer["cycles"]
     check_by_quotes(market_file.load(triangle), cycle)
     assert set(cycle) == {
@@ -155,7 +155,7 @@ def test_gas_is_taken_off_and_ends_what_it_eats(
     triangle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [free] = scan_json(capsys, triangle)["cycles"]
-    units = 3 * GAS_V2 + GAS_FUNDING["flash_swap"]
+    units = 3 * GAS_HOPS["uniswap_v2"] + GAS_FUNDING["flash_swap"]
     [paid] = scan_json(capsys, triangle, "--gas-price", str(10**9))["cycles"]
     assert int(paid["profit"]) - int(paid["net_profit"]) == units * 10**9
     assert paid["profit"] == free["profit"]
@@ -200,9 +200,7 @@ def test_a_start_token_without_a_price_is_searched_where_gas_is_free(
     assert cli.main(["scan", path, "--start", "ARB", "--gas-price", "1"]) == 0
     captured = capsys.readouterr()
     assert "0 cycles that pay" in captured.out
-    assert "left out: 1 candidates in start tokens that no searched pool prices in WETH" in (
-        captured.err
-    )
+    assert "left out: 1 candidates in start tokens that no pool prices in WETH" in (captured.err)
 
 
 def test_a_cycle_through_start_tokens_with_and_without_a_price_is_there_once(
@@ -261,20 +259,14 @@ def test_a_market_without_base_tokens_says_so(
 # ---- what is printed ----
 
 
-def test_pools_of_unknown_kinds_are_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = str(tmp_path / "market.json")
-    made.make(path, 60, seed=2)
-    market = market_file.load(path)
-    answer = scan_json(capsys, path)
-    left = [pool.kind for pool in market.pools if not scan_command.searched(pool)]
-    assert answer["scanned_pools"] + len(left) == len(market.pools)
-    assert answer["not_searched"] == {kind: left.count(kind) for kind in sorted(set(left))}
-    assert cli.main(["scan", path]) == 0
-    captured = capsys.readouterr()
-    if left:
-        assert f"not searched: {len(left)} pools (" in captured.err
+def test_pools_of_every_kind_are_scanned(capsys: pytest.CaptureFixture[str]) -> None:
+    market = market_file.load(str(ROOT / "docs" / "market.example.json"))
+    answer = scan_json(capsys, market.path)
+    assert answer["scanned_pools"] == len(market.pools) == len(KINDS)
+    kinds = {hop["kind"] for cycle in answer["cycles"] for hop in cycle["hops"]}
+    assert len(kinds) > 4
+    for cycle in answer["cycles"]:
+        check_by_quotes(market, cycle)
 
 
 def test_the_table_shows_the_cycle_and_its_pools(

@@ -1,0 +1,4 @@
+from mevfast._graph import Graph
+
+class Rates(Graph):
+    def rate(self, token: bytes) -> float: ...
