@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from mevfast._cache cimport Table
 from mevfast._pool cimport pool_marginal_price
+from mevfast._chain cimport swap_way
 from mevfast._size cimport NEAR_LOG, closed_form, virtual_of, virtual_pool
 from mevfast._slots cimport (
     SLOT_QUARANTINED,
@@ -107,8 +108,8 @@ cdef class Graph:
         self.pair_index = <uint32_t *>malloc(size * sizeof(uint32_t))
         self.log_price[0] = <double *>calloc(table.t.capacity, sizeof(double))
         self.log_price[1] = <double *>calloc(table.t.capacity, sizeof(double))
-        self.depth = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
-        self.deepest = <virtual_pool *>calloc(table.t.capacity, sizeof(virtual_pool))
+        self.depth = <virtual_pool *>calloc(2 * table.t.capacity, sizeof(virtual_pool))
+        self.deepest = <virtual_pool *>calloc(2 * table.t.capacity, sizeof(virtual_pool))
         self.known = <uint8_t *>calloc(table.t.capacity, 1)
         self.pair_of = <uint32_t *>calloc(table.t.capacity, sizeof(uint32_t))
         self.scanned = <uint8_t *>calloc(table.t.capacity, 1)
@@ -334,7 +335,7 @@ cdef class Graph:
         for i in range(p.n):
             slot = p.forward[i]
             zero = self.table.t.slots[slot].body.token0 == self.base_token
-            held = self.depth[slot].reserve0 if zero else self.depth[slot].reserve1
+            held = self.depth[2 * slot + zero].reserve_in
             if held > deepest and self.log_price[zero][slot] > -INFINITY:
                 deepest = held
                 p.per_base = exp(self.log_price[zero][slot])
@@ -348,6 +349,7 @@ cdef class Graph:
         cdef pool_state state
         cdef token_pair *pair
         cdef uint32_t way
+        cdef swap_way hop_way
         cdef double price
         if not self.known[slot]:
             return
@@ -356,10 +358,13 @@ cdef class Graph:
             price = pool_marginal_price(&state, 1 - way, way)
             self.log_price[way][slot] = log(price) if price > 0.0 else -INFINITY
         if slot_has_state(body):
-            virtual_of(&state, &self.depth[slot], &self.deepest[slot])
+            for way in range(2):
+                hop_way.token_in, hop_way.token_out = <uint8_t>(1 - way), <uint8_t>way
+                virtual_of(&state, hop_way, &self.depth[2 * slot + way],
+                           &self.deepest[2 * slot + way])
         else:
-            memset(&self.depth[slot], 0, sizeof(virtual_pool))
-            memset(&self.deepest[slot], 0, sizeof(virtual_pool))
+            memset(&self.depth[2 * slot], 0, 2 * sizeof(virtual_pool))
+            memset(&self.deepest[2 * slot], 0, 2 * sizeof(virtual_pool))
         pair = &self.pairs[self.pair_of[slot]]
         self.sort_in(pair.forward, pair.n, slot, pair.a)
         self.sort_in(pair.backward, pair.n, slot, pair.b)
@@ -557,7 +562,7 @@ cdef class Graph:
         cdef int32_t rank = 0, best = 0x7fffffff
         cdef virtual_pool pools[MAX_HOPS]
         cdef virtual_pool deepest[MAX_HOPS]
-        cdef uint8_t ways[MAX_HOPS]
+        cdef uint32_t way
         cdef double rate
         cdef candidate *c
         cdef uint8_t flags = 0, busy = 0, waits = 0
@@ -593,15 +598,15 @@ cdef class Graph:
                 c.hop[i] = hop[(start + i) % n]
                 c.hop[i].zero_for_one = (
                     self.table.t.slots[c.hop[i].slot].body.token0 == c.hop[i].token_in)
-                ways[i] = c.hop[i].zero_for_one
-                pools[i] = self.depth[c.hop[i].slot]
-                deepest[i] = self.deepest[c.hop[i].slot]
+                way = 2 * c.hop[i].slot + c.hop[i].zero_for_one
+                pools[i] = self.depth[way]
+                deepest[i] = self.deepest[way]
             # Without a price the candidate is kept, to be dropped by name.
             rate = self.price_in_base(c.hop[0].token_in)
-            closed_form(pools, ways, n, 1.0, &c.estimate)
+            closed_form(pools, n, 1.0, &c.estimate)
             c.estimate = c.estimate / rate if rate > 0.0 else 0.0
             # No pool's marginal price moves by more than what the whole cycle gains.
             c.bound = INFINITY
             if gain < NEAR_LOG and rate > 0.0:
-                closed_form(deepest, ways, n, 1.0, &c.bound)
+                closed_form(deepest, n, 1.0, &c.bound)
                 c.bound *= (1.0 + BOUND_ERROR) / rate

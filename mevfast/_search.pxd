@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from mevfast._graph cimport Graph, candidate
-from mevfast._size cimport lender_fee, sized_cycle
+from mevfast._size cimport lender_fee, sized_cycle, swap_way
 from mevfast.types cimport pool_state, swap_plan
 from mevfast.u256 cimport u256
 
@@ -45,7 +45,7 @@ cdef class Search(Graph):
     cdef lender_terms *lender(self, uint32_t token) except NULL
     cdef dict plan_dict(self, const swap_plan *plan)
     cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
-                         uint8_t *ways) noexcept nogil
+                         swap_way *ways) noexcept nogil
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil

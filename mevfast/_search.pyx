@@ -25,15 +25,9 @@ from mevfast._graph cimport (
     Graph,
     candidate,
 )
+from mevfast._chain cimport CYCLE_HOPS, lender_fee, sized_cycle, swap_way
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
-from mevfast._size cimport (
-    CYCLE_HOPS,
-    chain_quote,
-    finish_cycle,
-    lender_fee,
-    size_cycle,
-    sized_cycle,
-)
+from mevfast._size cimport chain_quote, finish_cycle, size_cycle
 from mevfast._slots cimport slot_body, table_view_swaps
 from mevfast.types cimport (
     FUNDING_AAVE,
@@ -243,12 +237,12 @@ cdef class Search(Graph):
     # ---- sizing, funding, ranking ----
 
     cdef void load_pools(self, const candidate *c, pool_state *states, const pool_state **pools,
-                         uint8_t *ways) noexcept nogil:
+                         swap_way *ways) noexcept nogil:
         cdef uint32_t i
         for i in range(c.n_hops):
             table_view_swaps(&self.table.t, c.hop[i].slot, &states[i])
             pools[i] = &states[i]
-            ways[i] = c.hop[i].zero_for_one
+            ways[i].token_in, ways[i].token_out = 1 - c.hop[i].zero_for_one, c.hop[i].zero_for_one
 
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil:
         cdef double units = self.settings.gas_base + self.settings.gas_funding[funding]
@@ -290,7 +284,7 @@ cdef class Search(Graph):
         """
         cdef pool_state states[CYCLE_HOPS]
         cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
+        cdef swap_way ways[CYCLE_HOPS]
         cdef uint32_t token = c.hop[0].token_in, funding, i
         cdef double rate = self.price_in_base(token), value, gas, best = -INFINITY
         cdef double margin = exp(c.log_gain) - 1.0, most = INFINITY
@@ -431,7 +425,7 @@ cdef class Search(Graph):
         """Takes a plan that will be returned from nearly to exactly the best input."""
         cdef pool_state states[CYCLE_HOPS]
         cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
+        cdef swap_way ways[CYCLE_HOPS]
         cdef lender_fee fee
         cdef u256 cap
         cdef sized_cycle sized
@@ -439,7 +433,8 @@ cdef class Search(Graph):
         for i in range(plan.n_hops):
             table_view_swaps(&self.table.t, plan.hop[i].slot, &states[i])
             pools[i] = &states[i]
-            ways[i] = plan.hop[i].zero_for_one
+            ways[i].token_in = 1 - plan.hop[i].zero_for_one
+            ways[i].token_out = plan.hop[i].zero_for_one
             sized.amount[i] = plan.hop[i].amount_in
         sized.amount[plan.n_hops] = plan.amount_out
         sized.profit = plan.profit
@@ -557,15 +552,15 @@ cdef class Search(Graph):
         """What the plan's input would pay on the table as it is now: 0, or -1 where refused."""
         cdef pool_state states[CYCLE_HOPS]
         cdef const pool_state *pools[CYCLE_HOPS]
-        cdef uint8_t ways[CYCLE_HOPS]
+        cdef swap_way ways[CYCLE_HOPS]
         cdef u256 amounts[CYCLE_HOPS + 1]
-        cdef double slope
         cdef uint32_t i
         for i in range(plan.n_hops):
             table_view_swaps(&self.table.t, plan.hop[i].slot, &states[i])
             pools[i] = &states[i]
-            ways[i] = plan.hop[i].zero_for_one
-        if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts, &slope) != 0:
+            ways[i].token_in = 1 - plan.hop[i].zero_for_one
+            ways[i].token_out = plan.hop[i].zero_for_one
+        if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts) != 0:
             return -1
         out[0] = amounts[plan.n_hops]
         return 0
