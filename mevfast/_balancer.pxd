@@ -8,6 +8,9 @@ cdef int balancer_quote(
 cdef double balancer_marginal_price(
     const balancer_state *s, int token_in, int token_out,
 ) noexcept nogil
+cdef double balancer_slope(
+    const balancer_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil
 cdef void balancer_apply_after(
     balancer_state *s, int token_in, int token_out, const pool_quote *q,
 ) noexcept nogil

@@ -149,6 +149,24 @@ cdef double balancer_marginal_price(
     return _price(s, token_in, token_out, &s.balance[token_in], &s.balance[token_out])
 
 
+cdef double balancer_slope(
+    const balancer_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil:
+    """d(output) / d(input) at the end of a swap: its fee, which stays in the pool, left out."""
+    cdef double kept = 1.0 - u256_to_double(&s.swap_fee) / ONE
+    cdef double reserve_in = u256_to_double(&s.balance[i]) + kept * u256_to_double(amount_in)
+    cdef double reserve_out = u256_to_double(&s.balance[j]) - u256_to_double(amount_out)
+    cdef double price
+    if not (reserve_in > 0.0 and reserve_out > 0.0):
+        return 0.0
+    if s.form == BALANCER_WEIGHTED:
+        return kept * _weighted_price(s, i, j, reserve_in, reserve_out)
+    if i == s.bpt_index or j == s.bpt_index:
+        return 0.0
+    price = kept * _stable_price(s, i, j, reserve_in, reserve_out)
+    return price if price > 0.0 else 0.0
+
+
 # ---- quotes ----
 
 cdef int _weighted(

@@ -8,6 +8,15 @@ cdef int crypto_quote(
 cdef double crypto_marginal_price(
     const crypto_state *s, int token_in, int token_out,
 ) noexcept nogil
+cdef double crypto_slope(
+    const crypto_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil
+cdef double crypto_price_bound(
+    const crypto_state *s, int token_in, int token_out,
+) noexcept nogil
+cdef bint crypto_price_can_rise(
+    const crypto_state *s, int token_in, int token_out,
+) noexcept nogil
 cdef void crypto_apply_after(
     crypto_state *s, int token_in, int token_out, const pool_quote *q,
 ) noexcept nogil

@@ -16,6 +16,8 @@ A swap that does not raise the price of a share reverts ("Loss"): exactly so whe
 and `virtual_price` are given; without them a swap is refused that does not raise d.
 """
 
+from libc.math cimport INFINITY, fabs, fmin
+
 from mevfast._fields cimport u256_field, u256_fields
 from mevfast._math cimport u256_to_pyint
 from mevfast.types cimport (
@@ -32,9 +34,13 @@ from mevfast.types cimport (
 )
 from mevfast.u256 cimport (
     u256,
+    u256_add,
+    u256_add_u64,
     u256_is_zero,
     u256_isqrt,
     u256_lt,
+    u256_shr,
+    u256_sub,
     u256_to_double,
 )
 
@@ -82,6 +88,9 @@ cdef extern from "twocrypto_math.h" nogil:
         u256 *r, const twocrypto_params *p, const u256 *x, u256 k0_prev,
     ) noexcept
 
+
+cdef enum:
+    FEE_STEPS = 8  # of the fee at the end of a swap: each takes a fee's size off the error
 
 _UINT256_MAX = (1 << 256) - 1
 _UINT128_MAX = (1 << 128) - 1  # A and gamma are packed in one word
@@ -242,6 +251,106 @@ cdef double crypto_marginal_price(
     for k in range(s.n_tokens):
         x[k] = _scaled(s, &s.balance[k], k, &bad)
     return 0.0 if bad else _price(s, x, token_in, token_out)
+
+
+cdef double _fee_at(const crypto_state *s, const double *x, double *rise) noexcept nogil:
+    """crypto_fee in doubles, a share; `rise` is its derivative by log(prod(x) / sum(x)**N)."""
+    cdef double total = 0.0, k = 1.0, g = u256_to_double(&s.fee_gamma) / 1e18, f
+    cdef double mid = u256_to_double(&s.mid_fee) / 1e10, out = u256_to_double(&s.out_fee) / 1e10
+    cdef int c
+    for c in range(s.n_tokens):
+        total += x[c]
+    for c in range(s.n_tokens):
+        k *= s.n_tokens * x[c] / total
+    f = k
+    rise[0] = (mid - out) * k
+    if s.n_tokens == 2 or g > 0.0:
+        f = g / (g + 1.0 - k) if g + 1.0 - k > 0.0 else 1.0
+        rise[0] = (mid - out) * f * f / g * k if g > 0.0 else 0.0
+    return mid * f + out * (1.0 - f)
+
+
+cdef double _slope_by_quotes(
+    const crypto_state *s, int i, int j, const u256 *amount,
+) noexcept nogil:
+    """d(output) / d(input) from two quotes nearby."""
+    cdef pool_quote more, less
+    cdef u256 step, x
+    u256_shr(&step, amount, 13)
+    u256_add_u64(&step, &step, 1)
+    if (
+        u256_add(&x, amount, &step)
+        or crypto_quote(s, i, j, True, &x, &more) != QUOTE_OK
+        or u256_sub(&x, amount, &step)
+        or crypto_quote(s, i, j, True, &x, &less) != QUOTE_OK
+        or u256_sub(&x, &more.amount_out, &less.amount_out)
+    ):
+        return 0.0
+    return u256_to_double(&x) / (2.0 * u256_to_double(&step))
+
+
+cdef double crypto_slope(
+    const crypto_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil:
+    """d(output) / d(input) at the end of a swap: (dy (1 - fee))' with the fee where it ends."""
+    cdef double x[3]
+    cdef double start, got, last, fee = 0.0, rise = 0.0, total = 0.0, product = 1.0
+    cdef double d = u256_to_double(&s.d), g = u256_to_double(&s.gamma) / 1e18, m, common, spread
+    cdef double slope
+    cdef int k, n = s.n_tokens
+    if s.ramping:  # its invariant is not s.d
+        return _slope_by_quotes(s, i, j, amount_in)
+    for k in range(n):
+        x[k] = u256_to_double(&s.balance[k]) * _unit(s, k)
+    start = x[j]
+    x[i] += u256_to_double(amount_in) * _unit(s, i)
+    got = u256_to_double(amount_out) * _unit(s, j)
+    x[j] = start - got
+    for k in range(FEE_STEPS):
+        last = x[j]
+        if not (last > 0.0 and x[i] > 0.0 and fee < 1.0):
+            return 0.0
+        fee = _fee_at(s, x, &rise)
+        x[j] = start - got / (1.0 - fee)
+        if fabs(x[j] - last) <= 1e-14 * start:
+            break
+    for k in range(n):
+        total += x[k]
+        product *= x[k] * n / d
+    if not (x[j] > 0.0 and 0.0 < product < INFINITY):
+        return 0.0
+    m = 1.0 - product
+    common = u256_to_double(&s.amp) / CRYPTO_A_MULTIPLIER * g * g * product
+    spread = (g + m) * (g + m * (3.0 - 2.0 * m)) * d
+    slope = (common + spread / x[i]) / (common + spread / x[j])
+    rise *= 1.0 / x[i] - n / total - slope * (1.0 / x[j] - n / total)
+    slope = (slope * (1.0 - fee) - (start - x[j]) * rise) * (_unit(s, i) / _unit(s, j))
+    return slope if 0.0 < slope < INFINITY else 0.0
+
+
+cdef double crypto_price_bound(
+    const crypto_state *s, int token_in, int token_out,
+) noexcept nogil:
+    """No swap pays more than this per token in: the price with the lowest fee there is."""
+    cdef double x[3]
+    cdef double unused, kept
+    cdef double lowest = fmin(u256_to_double(&s.mid_fee), u256_to_double(&s.out_fee)) / 1e10
+    cdef double price = crypto_marginal_price(s, token_in, token_out)
+    cdef int k
+    for k in range(s.n_tokens):
+        x[k] = u256_to_double(&s.balance[k]) * _unit(s, k)
+    kept = 1.0 - _fee_at(s, x, &unused)
+    return price / kept * (1.0 - lowest) if kept > 0.0 else INFINITY
+
+
+cdef bint crypto_price_can_rise(
+    const crypto_state *s, int token_in, int token_out,
+) noexcept nogil:
+    """Whether the fee falls with a swap's size at first: it takes the pool towards balance."""
+    return u256_lt(&s.mid_fee, &s.out_fee) and (
+        u256_to_double(&s.balance[token_in]) * _unit(s, token_in)
+        < u256_to_double(&s.balance[token_out]) * _unit(s, token_out)
+    )
 
 
 cdef int crypto_quote(

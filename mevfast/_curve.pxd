@@ -8,6 +8,15 @@ cdef int curve_quote(
 cdef double curve_marginal_price(
     const curve_state *s, int token_in, int token_out,
 ) noexcept nogil
+cdef double curve_slope(
+    const curve_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil
+cdef double curve_price_bound(
+    const curve_state *s, int token_in, int token_out,
+) noexcept nogil
+cdef bint curve_price_can_rise(
+    const curve_state *s, int token_in, int token_out,
+) noexcept nogil
 cdef void curve_apply_after(
     curve_state *s, int token_in, int token_out, const pool_quote *q,
 ) noexcept nogil

@@ -18,7 +18,7 @@ arrives. Exact output is unsupported: no pool has such an exchange, NG's get_dx 
 A pool that pays nothing for dust takes it all the same: a quote with 0 out, as the contract.
 """
 
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, fabs
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mevfast._math cimport u256_to_pyint
@@ -90,6 +90,7 @@ cdef extern from "stableswap_math.h" nogil:
 
 cdef enum:
     A_PRECISION = 100
+    FEE_STEPS = 8  # of the fee at the end of a swap: each takes a fee's size off the error
 
 _SHAPES = ("3pool", "y_pool", "plain")  # by enum curve_form
 _HIGHEST_AMP = (1 << 56) - 1  # MAX_A * A_PRECISION has 27 bits; 8 * 8 * amp must fit 64
@@ -199,6 +200,77 @@ cdef double _price_after(
             return 0.0
     d = stable_refine_d(x, d, <double>f.ann / f.a_precision, f.n)
     return _price(s, f, x, d, i, j)
+
+
+cdef bint _fee_moves(const curve_state *s) noexcept nogil:
+    """Whether the fee grows off the peg: offpeg_fee_multiplier above 1."""
+    return s.form == CURVE_NG and \
+        u256_to_double(&s.offpeg_fee_multiplier) > <double>STABLE_FEE_DENOMINATOR
+
+
+cdef double curve_slope(
+    const curve_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil:
+    """d(output) / d(input) at the end of a swap.
+
+    The curve's slope where the swap ends before the fee, with the fee taken off; NG's fee changes
+    with the input too: (dy (1 - fee))' = dy' (1 - fee) - dy fee'.
+    """
+    cdef stable_form f
+    cdef double x[POOL_MAX_TOKENS]
+    cdef double one = <double>STABLE_FEE_DENOMINATOR, scale = u256_to_double(&s.rate[j]) * 1e-18
+    cdef double x_in, x_out, got, fee, rise = 0.0, m, u, v, spread, last, slope
+    cdef int k
+    if s.status != QUOTE_OK:
+        return 0.0
+    for k in range(s.n_tokens):
+        x[k] = u256_to_double(&s.xp[k])
+    _form(&f, s)
+    x_in, x_out = x[i], x[j]
+    x[i] += u256_to_double(amount_in) * u256_to_double(&s.rate[i]) * 1e-18
+    got = u256_to_double(amount_out) * scale
+    fee = u256_to_double(&s.fee) / one
+    x[j] = x_out - got / (1.0 - fee)
+    m = u = v = spread = 1.0
+    if _fee_moves(s):
+        m = u256_to_double(&s.offpeg_fee_multiplier) / one
+        u = 0.5 * (x_in + x[i])
+        for k in range(FEE_STEPS):
+            last = x[j]
+            v = 0.5 * (x_out + last)
+            spread = (m - 1.0) * 4.0 * (u / (u + v)) * (v / (u + v)) + 1.0
+            x[j] = x_out - got / (1.0 - m * fee / spread)
+            if fabs(x[j] - last) <= 1e-14 * x_out:
+                break
+        fee *= m / spread
+        rise = -fee * (m - 1.0) / spread * 2.0 * ((v - u) / (u + v)) / ((u + v) * (u + v))
+    for k in range(s.n_tokens):
+        if not x[k] > 0.0:
+            return 0.0
+    slope = stable_slope(x, u256_to_double(&s.d), <double>f.ann / f.a_precision, f.n, i, j)
+    slope = slope * (1.0 - fee) - (x_out - x[j]) * rise * (v + u * slope)
+    slope *= u256_to_double(&s.rate[i]) / u256_to_double(&s.rate[j])
+    return slope if 0.0 < slope < INFINITY else 0.0
+
+
+cdef double curve_price_bound(
+    const curve_state *s, int token_in, int token_out,
+) noexcept nogil:
+    """No swap pays more than this per token in: the price with the lowest fee there is."""
+    cdef double price = curve_marginal_price(s, token_in, token_out), kept
+    if not _fee_moves(s):
+        return price
+    kept = _kept(s, u256_to_double(&s.xp[token_in]), u256_to_double(&s.xp[token_out]))
+    return price / kept * (1.0 - u256_to_double(&s.fee) / <double>STABLE_FEE_DENOMINATOR) \
+        if kept > 0.0 else INFINITY
+
+
+cdef bint curve_price_can_rise(
+    const curve_state *s, int token_in, int token_out,
+) noexcept nogil:
+    """Whether the fee falls with a swap's size at first: it takes the pool towards the peg."""
+    return _fee_moves(s) and \
+        u256_to_double(&s.xp[token_in]) < u256_to_double(&s.xp[token_out])
 
 
 # ---- exchange ----

@@ -10,6 +10,15 @@ cdef int pool_quote_limited(
     const u256 *sqrt_price_limit_x96, pool_quote *q,
 ) noexcept nogil
 cdef double pool_marginal_price(const pool_state *s, int token_in, int token_out) noexcept nogil
+cdef double pool_price_bound(const pool_state *s, int token_in, int token_out) noexcept nogil
+cdef bint pool_price_can_rise(const pool_state *s, int token_in, int token_out) noexcept nogil
+cdef double pool_slope(
+    const pool_state *s, int token_in, int token_out, const u256 *amount_in,
+    const u256 *amount_out, double price_after,
+) noexcept nogil
+cdef void pool_reserves(
+    const pool_state *s, int token_in, int token_out, double *reserve_in, double *reserve_out,
+) noexcept nogil
 cdef void pool_apply_after(
     pool_state *s, int token_in, int token_out, const pool_quote *q,
 ) noexcept nogil

@@ -16,6 +16,7 @@ from mevfast._balancer cimport (
     balancer_load,
     balancer_marginal_price,
     balancer_quote,
+    balancer_slope,
 )
 from mevfast._crypto cimport (
     crypto_after_fields,
@@ -23,7 +24,10 @@ from mevfast._crypto cimport (
     crypto_fields,
     crypto_load,
     crypto_marginal_price,
+    crypto_price_bound,
+    crypto_price_can_rise,
     crypto_quote,
+    crypto_slope,
 )
 from mevfast._curve cimport (
     curve_after_fields,
@@ -31,7 +35,10 @@ from mevfast._curve cimport (
     curve_fields,
     curve_load,
     curve_marginal_price,
+    curve_price_bound,
+    curve_price_can_rise,
     curve_quote,
+    curve_slope,
 )
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._solidly cimport (
@@ -41,8 +48,16 @@ from mevfast._solidly cimport (
     solidly_load,
     solidly_marginal_price,
     solidly_quote,
+    solidly_slope,
 )
-from mevfast._univ2 cimport v2_after_fields, v2_fields, v2_load, v2_marginal_price, v2_quote
+from mevfast._univ2 cimport (
+    v2_after_fields,
+    v2_fields,
+    v2_load,
+    v2_marginal_price,
+    v2_quote,
+    v2_slope,
+)
 from mevfast._univ3 cimport (
     v3_after_fields,
     v3_apply_after,
@@ -50,6 +65,7 @@ from mevfast._univ3 cimport (
     v3_free,
     v3_load,
     v3_marginal_price,
+    v3_price_bound,
     v3_quote,
 )
 from mevfast.types cimport (
@@ -79,7 +95,7 @@ from mevfast.types cimport (
     pool_quote,
     pool_state,
 )
-from mevfast.u256 cimport u256
+from mevfast.u256 cimport Q96_INVERSE, u128_to_double, u256, u256_to_double
 
 from mevfast.errors import DataError
 
@@ -225,6 +241,86 @@ cdef double pool_marginal_price(const pool_state *s, int token_in, int token_out
     if family == FAMILY_BALANCER:
         return balancer_marginal_price(&s.balancer, token_in, token_out)
     return 0.0
+
+
+cdef double pool_price_bound(const pool_state *s, int token_in, int token_out) noexcept nogil:
+    """What no exact-in swap pays more than, per token in, whatever its size.
+
+    The marginal price, where prices only move against the trader; where the fee falls on the way
+    (StableSwap NG, CryptoSwap), the price with the lowest fee; where a V3 pool has no liquidity
+    at its price, the price of what may lie ahead. Up to 1e-12 of it, and rounding: see
+    tests/property/test_price_bound.py.
+    """
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V3:
+        return v3_price_bound(&s.v3, token_in == 0)
+    if family == FAMILY_CURVE:
+        return curve_price_bound(&s.curve, token_in, token_out)
+    if family == FAMILY_CRYPTO:
+        return crypto_price_bound(&s.crypto, token_in, token_out)
+    return pool_marginal_price(s, token_in, token_out)
+
+
+cdef bint pool_price_can_rise(const pool_state *s, int token_in, int token_out) noexcept nogil:
+    """Whether a swap's last unit may be paid better than its first one: its fee falls at first."""
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_CURVE:
+        return curve_price_can_rise(&s.curve, token_in, token_out)
+    if family == FAMILY_CRYPTO:
+        return crypto_price_can_rise(&s.crypto, token_in, token_out)
+    return False
+
+
+cdef double pool_slope(
+    const pool_state *s, int token_in, int token_out, const u256 *amount_in,
+    const u256 *amount_out, double price_after,
+) noexcept nogil:
+    """d(output) / d(input) at the end of an exact-in swap, amounts and price_after of its quote.
+
+    Unlike price_after, of a pool that has not kept the swap's fee, and with the change of the fee.
+    """
+    cdef pool_family family = _family(s.kind)
+    if family == FAMILY_V2:
+        return v2_slope(&s.v2, token_in == 0, amount_in, price_after)
+    if family == FAMILY_SOLIDLY:
+        return solidly_slope(&s.solidly, token_in, amount_in, amount_out)
+    if family == FAMILY_CURVE:
+        return curve_slope(&s.curve, token_in, token_out, amount_in, amount_out)
+    if family == FAMILY_CRYPTO:
+        return crypto_slope(&s.crypto, token_in, token_out, amount_in, amount_out)
+    if family == FAMILY_BALANCER:
+        return balancer_slope(&s.balancer, token_in, token_out, amount_in, amount_out)
+    return price_after
+
+
+cdef void pool_reserves(
+    const pool_state *s, int token_in, int token_out, double *reserve_in, double *reserve_out,
+) noexcept nogil:
+    """What the pool holds of two tokens; of V3, the virtual reserves at its price."""
+    cdef pool_family family = _family(s.kind)
+    cdef double root
+    reserve_in[0] = reserve_out[0] = 0.0
+    if family == FAMILY_V2:
+        reserve_in[0] = u128_to_double(s.v2.reserve0 if token_in == 0 else s.v2.reserve1)
+        reserve_out[0] = u128_to_double(s.v2.reserve1 if token_in == 0 else s.v2.reserve0)
+    elif family == FAMILY_V3:
+        root = u256_to_double(&s.v3.sqrt_price_x96) * Q96_INVERSE
+        if root > 0.0:
+            reserve_in[0] = reserve_out[0] = u128_to_double(s.v3.liquidity)
+            reserve_in[0] *= 1.0 / root if token_in == 0 else root
+            reserve_out[0] *= root if token_in == 0 else 1.0 / root
+    elif family == FAMILY_SOLIDLY:
+        reserve_in[0] = u256_to_double(&s.solidly.reserve[token_in])
+        reserve_out[0] = u256_to_double(&s.solidly.reserve[token_out])
+    elif family == FAMILY_CURVE:
+        reserve_in[0] = u256_to_double(&s.curve.balance[token_in])
+        reserve_out[0] = u256_to_double(&s.curve.balance[token_out])
+    elif family == FAMILY_CRYPTO:
+        reserve_in[0] = u256_to_double(&s.crypto.balance[token_in])
+        reserve_out[0] = u256_to_double(&s.crypto.balance[token_out])
+    elif family == FAMILY_BALANCER:
+        reserve_in[0] = u256_to_double(&s.balancer.balance[token_in])
+        reserve_out[0] = u256_to_double(&s.balancer.balance[token_out])
 
 
 cdef void pool_apply_after(

@@ -3,8 +3,11 @@ from mevfast._pool import Pool
 def lender_fee_on(amount: int, lender: tuple[int, int, bool]) -> int: ...
 def size(
     pools: list[Pool],
-    zero_for_one: list[bool],
+    ways: list[tuple[int, int]],
     *,
     cap: int = (1 << 255) - 1,
     lender: tuple[int, int, bool] = (0, 0, False),
 ) -> tuple[list[int], int, int] | None: ...
+def time_sizes(
+    pools: list[Pool], ways: list[tuple[int, int]], count: int, *, finish: bool = True
+) -> float: ...

@@ -1,35 +1,66 @@
 """Sizes a cycle of 2-4 swaps to the integer input that pays most.
 
-The marginal price of the whole cycle after x went through it, D(x), is the product of the
-pools' prices after their swaps, and falls with x. Profit peaks where D(x) = 1 + the lender's
-rate. For constant-product pools and inside one V3 range 1/sqrt(D) is linear in x (the Moebius
-composition of Wang et al., arXiv 2105.02784), so a safeguarded secant on it lands in one or two
-steps and walks tick ranges in a few more. Doubles choose where to look; every amount and every
-comparison of profits is an exact integer quote.
+The price of the whole cycle for the last unit of x, D(x), is the product of what the last unit
+into each pool adds to what it pays. Profit peaks where D(x) = 1 + the lender's rate. For
+constant-product pools and inside one V3 range 1/sqrt(D) is linear in x (the Moebius composition of
+Wang et al., arXiv 2105.02784), so a safeguarded secant on it lands in one or two steps, walks tick
+ranges in a few more, and takes the other curves, on which D only falls, in four to six. Where a
+fee falls on the way (StableSwap NG, CryptoSwap) D may rise first: those are looked at on a grid
+before. Doubles choose where to look; every amount and every comparison of profits is an exact
+integer quote.
 """
 
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
 from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.string cimport memset
+from libc.time cimport CLOCKS_PER_SEC, clock, clock_t
 
+from mevfast._chain cimport (
+    CHAIN_ODD,
+    CHAIN_OK,
+    CHAIN_REFUSED,
+    CHAIN_TOO_LITTLE,
+    CYCLE_HOPS,
+    cycle,
+    least_input,
+    lender_fee,
+    lender_fee_of,
+    run_chain,
+    sized_cycle,
+    slopes_of,
+    swap_way,
+    try_amount,
+)
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
-from mevfast._pool cimport Pool, pool_marginal_price, pool_quote_exact
-from mevfast.types cimport POOL_UNISWAP_V2, QUOTE_OK, pool_quote, pool_state, v3_state
+from mevfast._pool cimport (
+    Pool,
+    pool_marginal_price,
+    pool_price_bound,
+    pool_price_can_rise,
+    pool_reserves,
+    pool_slope,
+)
+from mevfast.types cimport (
+    POOL_BALANCER_WEIGHTED,
+    POOL_CAMELOT_V2,
+    POOL_SOLIDLY,
+    POOL_UNISWAP_V2,
+    POOL_UNISWAP_V3,
+    POOL_UNISWAP_V4,
+    pool_state,
+    v3_state,
+)
 from mevfast.u256 cimport (
-    U256_OK,
+    FEE_DENOMINATOR,
     i128_to_double,
     u128_to_double,
     u256,
     u256_add,
     u256_add_u64,
-    u256_cmp,
-    u256_div,
     u256_from_double,
     u256_from_u64,
     u256_is_zero,
     u256_lt,
-    u256_mul,
-    u256_mul_div_up,
-    u256_shr,
     u256_sub,
     u256_sub_u64,
     u256_to_double,
@@ -37,87 +68,31 @@ from mevfast.u256 cimport (
 
 cdef uint32_t MAX_STEPS = 96
 cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
+cdef enum:
+    GRID = 12                        # points of the look before a climb,
+cdef double GRID_RATIO = 3.0         # each so many times the one before
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
 cdef double FINE = 1e-11
 # How far the most liquidity of a V3 pool is looked for.
 cdef int32_t NEAR_TICKS = 1000
 cdef double NEAR_LOG = 0.0999                    # just within: 1,000 * ln(1.0001)
-cdef double TWO_96 = 79228162514264337593543950336.0
+# A weighted pool of weights w_in < w_out pays more than the constant product with its price and
+# curvature; within NEAR_LOG not more than one this much deeper.
+cdef double WEIGHTED_DEEPER = 1.02
+cdef double DEPTH_STEP = 1.0 / 16.0              # of the reserves, to see how the price falls
 
 
-cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noexcept nogil:
-    """The lender's fee on `amount`: 0, or -1 on overflow."""
-    cdef u256 half, scaled
-    if u256_is_zero(&fee.denominator):
-        u256_from_u64(out, 0)
-        return 0
-    if not fee.half_up:
-        return 0 if u256_mul_div_up(out, amount, &fee.numerator, &fee.denominator) == U256_OK \
-            else -1
-    # (amount * numerator + denominator / 2) / denominator, as Aave's PercentageMath
-    if u256_mul(&scaled, amount, &fee.numerator) != U256_OK:
-        return -1
-    u256_shr(&half, &fee.denominator, 1)
-    if u256_add(&scaled, &scaled, &half) != 0:
-        return -1
-    return 0 if u256_div(out, &scaled, &fee.denominator) == U256_OK else -1
+cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
+                     const u256 *amount_in, u256 *amounts) noexcept nogil:
+    """Quotes n swaps one after another, exact in: amounts[0..n] receive the amounts along the way.
 
-
-cdef double derivative(const pool_state *s, uint8_t zero_for_one, const u256 *amount_in,
-                       double price_after) noexcept nogil:
-    """d(output) / d(input) of one swap at its end.
-
-    In V3 that is the price after it. A V2 pair keeps its fee in the reserves, which moves the
-    next swap's price but not this one's: keep (R_out - out) / (R_in + keep x).
+    Returns 0, or -1 where a pool refuses or cannot take all of its input.
     """
-    cdef double x, reserve, keep
-    if s.kind != POOL_UNISWAP_V2:
-        return price_after
-    x = u256_to_double(amount_in)
-    reserve = u128_to_double(s.v2.reserve0 if zero_for_one else s.v2.reserve1)
-    keep = 1.0 - s.v2.fee_pips * 1e-6
-    return price_after * (reserve + x) / (reserve + keep * x)
+    return 0 if run_chain(pools, ways, n, amount_in, amounts, NULL) == CHAIN_OK else -1
 
 
-cdef int chain_quote(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-                     const u256 *amount_in, u256 *amounts, double *slope) noexcept nogil:
-    """Quotes n swaps one after another, exact in.
-
-    amounts[0..n] receive the amounts along the way, `slope` what the last unit of input added to
-    the output. Returns 0, or -1 where a pool refuses or cannot take all of its input.
-    """
-    cdef pool_quote q
-    cdef uint32_t i
-    amounts[0] = amount_in[0]
-    slope[0] = 1.0
-    for i in range(n):
-        if pool_quote_exact(pools[i], 1 - zero_for_one[i], zero_for_one[i], True, &amounts[i],
-                            &q) != QUOTE_OK:
-            return -1
-        if u256_cmp(&q.amount_in, &amounts[i]) != 0:
-            return -1
-        amounts[i + 1] = q.amount_out
-        slope[0] *= derivative(pools[i], zero_for_one[i], &amounts[i], q.price_after)
-    return 0
-
-
-cdef int chain_need(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-                    const u256 *amount_out, u256 *amount_in) noexcept nogil:
-    """The least input with which n swaps pay `amount_out`: 0, or -1 where a pool refuses."""
-    cdef pool_quote q
-    cdef u256 want = amount_out[0]
-    cdef uint32_t i
-    for i in range(n, 0, -1):
-        if pool_quote_exact(pools[i - 1], 1 - zero_for_one[i - 1], zero_for_one[i - 1], False, &want,
-                            &q) != QUOTE_OK:
-            return -1
-        if u256_lt(&q.amount_out, &want):
-            return -1
-        want = q.amount_in
-    amount_in[0] = want
-    return 0
-
+# ---- constant product in place of any pool ----
 
 cdef double most_liquidity(const v3_state *s) noexcept nogil:
     """The most liquidity within NEAR_TICKS of the price, on both sides."""
@@ -143,110 +118,112 @@ cdef double most_liquidity(const v3_state *s) noexcept nogil:
     return most
 
 
-cdef void virtual_of(const pool_state *s, virtual_pool *now, virtual_pool *deepest) noexcept nogil:
-    """The constant-product pool that a pool behaves as at its price, and one that pays at least
-    as much for any input which moves the price by less than NEAR_LOG.
+cdef void virtual_of(const pool_state *s, swap_way way, virtual_pool *now,
+                     virtual_pool *deepest) noexcept nogil:
+    """The constant-product pool that a swap behaves as at the present price, and one that pays at
+    least as much for any input which moves the price by less than NEAR_LOG.
 
-    For V2 they are the same. For V3 the second one has the most liquidity of any range near; both
-    take the lower fee where the directions differ.
+    For V2 and volatile Solidly pairs they are the same. For V3 the second one has the most
+    liquidity of any range near; for weighted pools it is a little deeper than the first. Of the
+    other kinds no such bound is known: its reserve_in is 0.
     """
-    cdef double price
+    cdef double liquidity, ratio
+    pool_reserves(s, way.token_in, way.token_out, &now.reserve_in, &now.reserve_out)
+    deepest.reserve_in = deepest.reserve_out = 0.0
+    now.keep = deepest.keep = 1.0
     if s.kind == POOL_UNISWAP_V2:
-        now.reserve0 = u128_to_double(s.v2.reserve0)
-        now.reserve1 = u128_to_double(s.v2.reserve1)
         now.keep = 1.0 - s.v2.fee_pips * 1e-6
         deepest[0] = now[0]
+    elif (s.kind == POOL_SOLIDLY or s.kind == POOL_CAMELOT_V2) and not s.solidly.stable:
+        now.keep = 1.0 - <double>s.solidly.fee[way.token_in] / s.solidly.fee_denominator
+        deepest[0] = now[0]
+    elif POOL_UNISWAP_V3 <= s.kind <= POOL_UNISWAP_V4:
+        now.keep = 1.0 - s.v3.fee_pips[way.token_in] * 1e-6
+        liquidity = u128_to_double(s.v3.liquidity)
+        deepest[0] = now[0]
+        if liquidity > 0.0:
+            ratio = most_liquidity(&s.v3) / liquidity
+            deepest.reserve_in *= ratio
+            deepest.reserve_out *= ratio
+    elif s.kind == POOL_BALANCER_WEIGHTED:
+        weighted_virtual(s, way, now)
+        deepest[0] = now[0]
+        deepest.reserve_in *= WEIGHTED_DEEPER
+        deepest.reserve_out *= WEIGHTED_DEEPER
+    else:
+        bent_virtual(s, way, now)
+
+
+cdef void weighted_virtual(const pool_state *s, swap_way way, virtual_pool *now) noexcept nogil:
+    """Of the same price and curvature: Bo (1 - (1 + t)**-w) = Bo w (t - (1 + w) t**2 / 2 + ...)."""
+    cdef double w = u256_to_double(&s.balancer.weight[way.token_in])
+    w /= u256_to_double(&s.balancer.weight[way.token_out])
+    now.keep = 1.0 - u256_to_double(&s.balancer.swap_fee) * 1e-18
+    now.reserve_in *= 2.0 / (1.0 + w)
+    now.reserve_out *= 2.0 * w / (1.0 + w)
+
+
+cdef void bent_virtual(const pool_state *s, swap_way way, virtual_pool *now) noexcept nogil:
+    """Of the same price, and of the same one after a swap of some of the reserves."""
+    cdef double price = pool_marginal_price(s, way.token_in, way.token_out), x, after
+    cdef u256 amount_in, amount_out
+    cdef int step
+    x = DEPTH_STEP * now.reserve_in
+    if not price > 0.0:
+        now.reserve_in = now.reserve_out = 0.0
         return
-    price = u256_to_double(&s.v3.sqrt_price_x96) / TWO_96
-    now.keep = deepest.keep = 1.0 - min(s.v3.fee_pips[0], s.v3.fee_pips[1]) * 1e-6
-    now.reserve1 = u128_to_double(s.v3.liquidity) * price
-    deepest.reserve1 = most_liquidity(&s.v3) * price
-    now.reserve0 = now.reserve1 / (price * price) if price > 0.0 else 0.0
-    deepest.reserve0 = deepest.reserve1 / (price * price) if price > 0.0 else 0.0
+    x = fmin(x, DEPTH_STEP * now.reserve_out / price)
+    after = price
+    for step in range(2):
+        if u256_from_double(&amount_in, x) != 0 \
+                or u256_from_double(&amount_out, 0.5 * (price + after) * x) != 0:
+            break
+        after = pool_slope(s, way.token_in, way.token_out, &amount_in, &amount_out, price)
+        if not 0.0 < after < price:
+            break
+    # price / after = (1 + x / reserve_in)**2; where it does not fall, as if it hardly did
+    after = sqrt(price / after) - 1.0 if 0.0 < after < price else 0.0
+    now.reserve_in = x / fmax(after, 1e-6)
+    now.reserve_out = price * now.reserve_in
 
 
-cdef double closed_form(const virtual_pool *pools, const uint8_t *zero_for_one, uint32_t n,
-                        double target, double *profit) noexcept nogil:
+cdef double closed_form(const virtual_pool *pools, uint32_t n, double target,
+                        double *profit) noexcept nogil:
     """The best input and its profit as doubles, every pool taken as constant product.
 
     Where V3 pools leave their range this is where to start looking and how to order the work,
     not a bound. 0 where nothing is to be gained.
     """
-    cdef double a = 1.0, c = 0.0, reserve_in, reserve_out, x
+    cdef double a = 1.0, c = 0.0, x
     cdef uint32_t i
     profit[0] = 0.0
     for i in range(n):
-        if zero_for_one[i]:
-            reserve_in, reserve_out = pools[i].reserve0, pools[i].reserve1
-        else:
-            reserve_in, reserve_out = pools[i].reserve1, pools[i].reserve0
-        if reserve_in <= 0.0:
+        if not pools[i].reserve_in > 0.0:
             return 0.0
         # out(x) = a x / (1 + c x), composed with the next pool
-        a *= pools[i].keep / reserve_in
+        a *= pools[i].keep / pools[i].reserve_in
         c += a
-        a *= reserve_out
-    if a <= target or c <= 0.0:
+        a *= pools[i].reserve_out
+    if not a > target or not c > 0.0:
         return 0.0
     x = (sqrt(a / target) - 1.0) / c
     profit[0] = a * x / (1.0 + c * x) - target * x
     return x
 
 
-cdef int try_amount(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-                    const lender_fee *fee, const u256 *x, sized_cycle *best,
-                    double *slope) noexcept nogil:
-    """Quotes x through the cycle and keeps it where it pays more than `best`: 0 or -1 refused."""
-    cdef u256 amounts[CYCLE_HOPS + 1]
-    cdef u256 cost, profit
-    cdef uint32_t i
-    best.quotes += n
-    if chain_quote(pools, zero_for_one, n, x, amounts, slope) != 0:
-        return -1
-    if lender_fee_of(fee, x, &cost) != 0 or u256_add(&cost, &cost, x) != 0:
-        return -1
-    if u256_sub(&profit, &amounts[n], &cost) != 0:
-        return 0
-    if u256_lt(&best.profit, &profit):
-        best.profit = profit
-        for i in range(n + 1):
-            best.amount[i] = amounts[i]
-    return 0
-
-
-cdef void polish(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-                 const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
-    """Integer finish: the least input that pays the same output, then the neighbours."""
-    cdef u256 x
-    cdef double slope
-    cdef int step
-    if chain_need(pools, zero_for_one, n, &best.amount[n], &x) == 0:
-        best.quotes += n
-        if not u256_is_zero(&x) and not u256_lt(cap, &x):
-            try_amount(pools, zero_for_one, n, fee, &x, best, &slope)
-    for step in range(2):
-        if step == 0:
-            if u256_add_u64(&x, &best.amount[0], 1) != 0 or u256_lt(cap, &x):
-                continue
-        elif u256_sub_u64(&x, &best.amount[0], 1) != 0 or u256_is_zero(&x):
-            continue
-        try_amount(pools, zero_for_one, n, fee, &x, best, &slope)
-
-
-cdef double marginal(const pool_state **pools, const uint8_t *zero_for_one,
-                     uint32_t n) noexcept nogil:
-    cdef double price = 1.0
-    cdef uint32_t i
-    for i in range(n):
-        price *= pool_marginal_price(pools[i], 1 - zero_for_one[i], zero_for_one[i])
-    return price
-
+# ---- climbing ----
 
 cdef struct bracket:
     double low, g_low            # profit still grows here
     double high, g_high          # and falls here; infinity where nothing is known yet
     double before, g_before      # the low end before this one
+    double scale                 # |g| at the first low end
     int side                     # end that moved last: -1 low, 1 high
+
+
+cdef inline double bent(double slope, double target) noexcept nogil:
+    """Below 0 where the cycle's price is above the target, 0 at the optimum."""
+    return 1.0 / sqrt(slope / target) - 1.0 if slope > 0.0 else INFINITY
 
 
 cdef double next_guess(bracket *b, uint32_t step) noexcept nogil:
@@ -278,64 +255,130 @@ cdef void narrow(bracket *b, double x, double g) noexcept nogil:
         b.side = 1
 
 
-cdef int size_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-                    const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
-    """An input in [1, cap] whose exact profit is within 1e-9 of the largest, for ranking.
+cdef void start_bracket(bracket *b, double g_start) noexcept nogil:
+    b.low, b.g_low, b.before, b.g_before, b.side = 0.0, g_start, 0.0, g_start, 0
+    b.high = b.g_high = INFINITY
+    b.scale = fabs(g_start)
 
-    Returns 0 with `best` filled, 1 where no input pays, -1 where every input tried was refused.
+
+cdef double widest(const cycle *c) noexcept nogil:
+    """An input that is as much as some pool on the way holds, by prices that are at least paid."""
+    cdef double worth = 1.0, least = INFINITY, reserve_in, reserve_out, price
+    cdef virtual_pool now, deepest
+    cdef uint32_t i
+    for i in range(c.n):
+        virtual_of(c.pools[i], c.ways[i], &now, &deepest)
+        pool_reserves(c.pools[i], c.ways[i].token_in, c.ways[i].token_out, &reserve_in,
+                      &reserve_out)
+        reserve_in = fmax(reserve_in, deepest.reserve_in)
+        price = pool_price_bound(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+        if reserve_in > 0.0 and worth > 0.0:
+            least = fmin(least, reserve_in / worth)
+        if price > 0.0:
+            worth *= price
+    return least if least < INFINITY else 1e18
+
+
+cdef int survey(cycle *c, bracket *b) noexcept nogil:
+    """A look at a grid of inputs, for cycles whose price need not fall from the start.
+
+    Fills b with what lies about the grid's best point, or where none pays about the largest one
+    beyond which profit still grows. Returns how many points were served, 0 with nothing in sight.
     """
-    u256_from_u64(&best.profit, 0)
-    best.quotes = 0
-    return climb(pools, zero_for_one, n, fee, cap, COARSE, 0.0, best)
+    cdef double x[GRID]
+    cdef double g[GRID]
+    cdef double slope, limit = u256_to_double(c.cap)
+    cdef u256 amount, before
+    cdef int i, best = -1, growing = -1, served = 0, status
+    x[GRID - 1] = fmin(widest(c), limit)
+    for i in range(GRID - 2, -1, -1):
+        x[i] = x[i + 1] / GRID_RATIO
+    for i in range(GRID):
+        g[i] = INFINITY
+        if x[i] < 1.0 or u256_from_double(&amount, x[i]) != 0:
+            continue
+        before = c.best.profit
+        status = try_amount(c, &amount, &slope)
+        if status == CHAIN_TOO_LITTLE:
+            g[i] = -1.0
+        if status != CHAIN_OK:
+            continue
+        served += 1
+        g[i] = bent(slope, c.target)
+        if u256_lt(&before, &c.best.profit):
+            best = i
+        if g[i] < 0.0:
+            growing = i
+    if best < 0:
+        best = growing
+    if best < 0:
+        return 0
+    start_bracket(b, -fabs(g[best]))
+    if g[best] < 0.0:
+        b.low = b.before = x[best]
+        if best + 1 < GRID and not g[best + 1] < 0.0:
+            b.high, b.g_high = x[best + 1], g[best + 1]
+    else:
+        b.high, b.g_high = x[best], g[best]
+        if best > 0:
+            b.low = b.before = x[best - 1]
+            if g[best - 1] < 0.0:
+                b.g_low = b.g_before = g[best - 1]
+    b.scale = fmax(b.scale, 1e-9)
+    return served
 
 
-cdef int finish_cycle(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-                      const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
-    """Takes what size_cycle found to the integer optimum: no neighbouring input pays more than
-    rounding. Returns as size_cycle does; `best` never gets worse."""
-    cdef int status = climb(pools, zero_for_one, n, fee, cap, FINE,
-                            u256_to_double(&best.amount[0]), best)
-    if status == 0:
-        polish(pools, zero_for_one, n, fee, cap, best)
-    return status
+cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
+    """Secant steps on the cycle's price from `start` (0: from the closed form), exact quotes all.
 
-
-cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n,
-               const lender_fee *fee, const u256 *cap, double tolerance, double start,
-               sized_cycle *best) noexcept nogil:
-    """Secant steps on the cycle's marginal price from `start` (0: from the closed form)."""
-    cdef double target = 1.0 + fee.rate
-    cdef double limit = u256_to_double(cap)
-    cdef double x, g, g_start, slope, unused
+    Returns 0, 1 where no input pays, -1 where every input tried was refused.
+    """
+    cdef double limit = u256_to_double(c.cap), margin = 1.0, most = 1.0
+    cdef double x, g, slope, unused
     cdef virtual_pool stand_in[CYCLE_HOPS]
     cdef virtual_pool deepest
     cdef bracket b
     cdef u256 amount
-    cdef uint32_t step, served = 0
-    slope = marginal(pools, zero_for_one, n)
-    if not slope > target:
+    cdef uint32_t step, i, served = 0, odd = 0
+    cdef int status
+    cdef bint rises = False
+    for i in range(c.n):
+        margin *= pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+        most *= pool_price_bound(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+        rises = rises or pool_price_can_rise(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+    if not most > c.target:
         return 1
-    # g rises with the input, from g_start < 0 at none to 0 at the optimum.
-    g_start = 1.0 / sqrt(slope / target) - 1.0
-    b.low, b.g_low, b.before, b.g_before, b.side = 0.0, g_start, 0.0, g_start, 0
-    b.high = b.g_high = INFINITY
     x = start
-    if x == 0.0:
-        for step in range(n):
-            virtual_of(pools[step], &stand_in[step], &deepest)
-        x = closed_form(stand_in, zero_for_one, n, target, &unused)
+    if start == 0.0 and (rises or not margin > c.target):
+        served = survey(c, &b)
+        if served == 0:
+            return 1 if c.best.quotes else -1
+        x = next_guess(&b, 0)
+    else:
+        start_bracket(&b, bent(margin, c.target) if margin > c.target else -1e-3)
+        if x == 0.0:
+            for i in range(c.n):
+                virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
+            x = closed_form(stand_in, c.n, c.target, &unused)
     for step in range(MAX_STEPS):
         x = fmin(fmax(x, 1.0), limit)
         if u256_from_double(&amount, x) != 0:
             return -1
-        if u256_lt(cap, &amount):
-            amount = cap[0]
-        if try_amount(pools, zero_for_one, n, fee, &amount, best, &slope) != 0:
+        if u256_lt(c.cap, &amount):
+            amount = c.cap[0]
+        status = try_amount(c, &amount, &slope)
+        if status == CHAIN_ODD and odd < 3:  # this very amount: the next one may do
+            odd += 1
+            x += fmax(1.0, 1e-9 * x)
+            continue
+        if status == CHAIN_TOO_LITTLE:
+            g = -b.scale
+        elif status != CHAIN_OK:
             g = INFINITY
         else:
             served += 1
-            g = 1.0 / sqrt(slope / target) - 1.0 if slope > 0.0 else INFINITY
-        if fabs(g) <= tolerance * -g_start or (g < 0.0 and x >= limit):
+            g = bent(slope, c.target)
+        if fabs(g) <= tolerance * b.scale or (g < 0.0 and x >= limit):
             break
         narrow(&b, x, g)
         if b.high < INFINITY and b.high - b.low <= fmax(1.0, 1e-15 * b.high):
@@ -343,7 +386,57 @@ cdef int climb(const pool_state **pools, const uint8_t *zero_for_one, uint32_t n
         x = next_guess(&b, step)
     if served == 0:
         return -1
-    return 1 if u256_is_zero(&best.profit) else 0
+    return 1 if u256_is_zero(&c.best.profit) else 0
+
+
+cdef void begin(cycle *c, const pool_state **pools, const swap_way *ways, uint32_t n,
+                const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    c.pools, c.ways, c.n, c.fee, c.cap, c.best = pools, ways, n, fee, cap, best
+    c.target = 1.0 + fee.rate
+
+
+cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
+                    const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    """An input in [1, cap] whose exact profit is within 1e-9 of the largest, for ranking.
+
+    Returns 0 with `best` filled, 1 where no input pays, -1 where every input tried was refused.
+    """
+    cdef cycle c
+    begin(&c, pools, ways, n, fee, cap, best)
+    u256_from_u64(&best.profit, 0)
+    best.quotes = 0
+    return climb(&c, COARSE, 0.0)
+
+
+cdef void polish(cycle *c) noexcept nogil:
+    """Integer finish: the least input that pays the same output, then the neighbours."""
+    cdef u256 x
+    cdef double slopes[CYCLE_HOPS]
+    cdef int step
+    slopes_of(c, slopes)
+    if least_input(c, c.n, &c.best.amount[c.n], 0.0, slopes, &x) == 0:
+        if not u256_is_zero(&x) and not u256_lt(c.cap, &x):
+            try_amount(c, &x, NULL)
+    for step in range(2):
+        if step == 0:
+            if u256_add_u64(&x, &c.best.amount[0], 1) != 0 or u256_lt(c.cap, &x):
+                continue
+        elif u256_sub_u64(&x, &c.best.amount[0], 1) != 0 or u256_is_zero(&x):
+            continue
+        try_amount(c, &x, NULL)
+
+
+cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
+                      const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    """Takes what size_cycle found to the integer optimum: no neighbouring input pays more than
+    rounding. Returns as size_cycle does; `best` never gets worse."""
+    cdef cycle c
+    cdef int status
+    begin(&c, pools, ways, n, fee, cap, best)
+    status = climb(&c, FINE, u256_to_double(&best.amount[0]))
+    if status == 0:
+        polish(&c)
+    return status
 
 
 # ---- Python face ----
@@ -368,30 +461,64 @@ def lender_fee_on(amount, lender):
     return u256_to_pyint(&out)
 
 
-def size(list pools, list zero_for_one, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
+cdef uint32_t load_chain(const pool_state **states, swap_way *way, list pools, list ways) except 0:
+    """The pools' states and ways, and how many they are."""
+    cdef uint32_t n = len(pools), i
+    cdef int token_in, token_out
+    cdef Pool pool
+    if not 2 <= n <= CYCLE_HOPS or len(ways) != n:
+        raise ValueError(f"pools: expected 2 to {CYCLE_HOPS} and as many ways, "
+                         f"was {n} and {len(ways)}")
+    for i in range(n):
+        pool = <Pool?>pools[i]
+        pool._tokens(&token_in, &token_out, ways[i][0], ways[i][1])
+        states[i] = &pool.state
+        way[i].token_in, way[i].token_out = <uint8_t>token_in, <uint8_t>token_out
+    return n
+
+
+def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
     """The input in [1, cap] at which swapping through 2-4 `Pool`s in a row pays most.
 
-    `lender` is (numerator, denominator, half_up): its fee, rounded up unless half_up; denominator
-    0 for none. Returns (amounts, profit, quotes): the amount into each pool and out of the last,
-    what is left of that after input and fee, and the exact quotes it took. None where no input
-    pays or every pool refuses.
+    `ways` are (token_in, token_out), indices into each pool's own tokens. `lender` is (numerator,
+    denominator, half_up): its fee, rounded up unless half_up; denominator 0 for none. Returns
+    (amounts, profit, quotes): the amount into each pool and out of the last, what is left of that
+    after input and fee, and the exact quotes it took. None where no input pays or every pool
+    refuses.
     """
     cdef const pool_state *states[CYCLE_HOPS]
-    cdef uint8_t ways[CYCLE_HOPS]
+    cdef swap_way way[CYCLE_HOPS]
     cdef lender_fee fee
     cdef u256 most
     cdef sized_cycle best
-    cdef uint32_t n = len(pools), i
-    if not 2 <= n <= CYCLE_HOPS or len(zero_for_one) != n:
-        raise ValueError(f"pools: expected 2 to {CYCLE_HOPS} and as many directions, "
-                         f"was {n} and {len(zero_for_one)}")
-    for i in range(n):
-        states[i] = &(<Pool?>pools[i]).state
-        ways[i] = bool(zero_for_one[i])
+    cdef uint32_t n = load_chain(states, way, pools, ways), i
     lender_from(&fee, lender)
     u256_from_pyint(&most, cap)
-    if u256_is_zero(&most) or size_cycle(states, ways, n, &fee, &most, &best) != 0 \
-            or finish_cycle(states, ways, n, &fee, &most, &best) != 0:
+    if u256_is_zero(&most) or size_cycle(states, way, n, &fee, &most, &best) != 0 \
+            or finish_cycle(states, way, n, &fee, &most, &best) != 0:
         return None
     return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
             best.quotes)
+
+
+def time_sizes(list pools, list ways, count, *, finish=True):
+    """CPU seconds that `count` equal sizings take in a C loop, with the integer finish or without:
+    for benches."""
+    cdef const pool_state *states[CYCLE_HOPS]
+    cdef swap_way way[CYCLE_HOPS]
+    cdef lender_fee fee
+    cdef u256 most
+    cdef sized_cycle best
+    cdef uint32_t n = load_chain(states, way, pools, ways)
+    cdef long k, times = count
+    cdef bint finishes = finish
+    cdef clock_t start
+    memset(&fee, 0, sizeof(fee))
+    u256_from_pyint(&most, (1 << 255) - 1)
+    with nogil:
+        start = clock()
+        for k in range(times):
+            if size_cycle(states, way, n, &fee, &most, &best) == 0 and finishes:
+                finish_cycle(states, way, n, &fee, &most, &best)
+        start = clock() - start
+    return <double>start / CLOCKS_PER_SEC

@@ -8,6 +8,9 @@ cdef int solidly_quote(
 cdef double solidly_marginal_price(
     const solidly_state *s, int token_in, int token_out,
 ) noexcept nogil
+cdef double solidly_slope(
+    const solidly_state *s, int token_in, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil
 cdef void solidly_apply_after(
     solidly_state *s, int token_in, int token_out, const pool_quote *q,
 ) noexcept nogil

@@ -91,6 +91,24 @@ cdef double solidly_marginal_price(
     return _price(s, token_in, &s.reserve[token_in], &s.reserve[token_out])
 
 
+cdef double solidly_slope(
+    const solidly_state *s, int token_in, const u256 *amount_in, const u256 *amount_out,
+) noexcept nogil:
+    """d(output) / d(input) at the end of a swap: the price with the whole fee out of the pool."""
+    cdef u256 fee, denominator, reserve_in, reserve_out
+    u256_from_u64(&denominator, s.fee_denominator)
+    if u256_mul_u64(&fee, amount_in, s.fee[token_in]):
+        return 0.0
+    u256_div(&fee, &fee, &denominator)
+    if (
+        u256_sub(&fee, amount_in, &fee)
+        or u256_add(&reserve_in, &s.reserve[token_in], &fee)
+        or u256_sub(&reserve_out, &s.reserve[1 - token_in], amount_out)
+    ):
+        return 0.0
+    return _price(s, token_in, &reserve_in, &reserve_out)
+
+
 cdef int _volatile_out(
     u256 *out, const solidly_state *s, int token_in, const u256 *amount, const u256 *kept,
 ) noexcept nogil:

@@ -34,6 +34,7 @@ from mevfast.u256 cimport (
     u256_from_u128,
     u256_is_zero,
     u256_lo128,
+    u256_to_double,
     v2_amount_in,
     v2_amount_out,
 )
@@ -96,6 +97,19 @@ cdef int v2_quote(
     if u128_is_zero(answer):
         return QUOTE_OVERFLOW
     return _settle(q, zero_for_one, reserve_in, reserve_out, answer, given, kept)
+
+
+cdef double v2_slope(
+    const v2_state *s, int zero_for_one, const u256 *amount_in, double price_after,
+) noexcept nogil:
+    """d(output) / d(input) at the end of a swap: keep (R_out - out) / (R_in + keep x).
+
+    The pair keeps its fee, which moves the price after the swap but not what its last unit paid.
+    """
+    cdef double x = u256_to_double(amount_in)
+    cdef double reserve = u128_to_double(s.reserve0 if zero_for_one else s.reserve1)
+    cdef double kept = <double>(FEE_DENOMINATOR - s.fee_pips) / FEE_DENOMINATOR
+    return price_after * (reserve + x) / (reserve + kept * x)
 
 
 cdef int v2_load(pool_state *state, object fields, str where) except -1:

@@ -6,6 +6,7 @@ cdef int v3_quote(
     const u256 *sqrt_price_limit_x96, pool_quote *q,
 ) noexcept nogil
 cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogil
+cdef double v3_price_bound(const v3_state *s, int zero_for_one) noexcept nogil
 
 cdef void v3_apply_after(v3_state *s, const pool_quote *q) noexcept nogil
 cdef void v3_window_build(v3_window *w, const v3_state *s) noexcept nogil

@@ -63,6 +63,7 @@ from mevfast.u256 cimport (
     u128,
     u128_add_i128,
     u128_is_zero,
+    u128_make,
     u256,
     u256_add,
     u256_bit_length,
@@ -350,6 +351,22 @@ cdef double v3_marginal_price(const v3_state *s, int zero_for_one) noexcept nogi
     return _price(
         &s.sqrt_price_x96, 0.0, s.liquidity, s.fee_pips[not zero_for_one], zero_for_one
     )
+
+
+cdef double v3_price_bound(const v3_state *s, int zero_for_one) noexcept nogil:
+    """No swap pays more than this per token in: the price, where there is liquidity or ticks ahead
+    at which there may be some."""
+    cdef u128 some = u128_make(0, 1)
+    cdef bint ahead
+    if s.hooks & V4_SWAP_HOOKS:
+        return 0.0
+    if u128_is_zero(s.liquidity):
+        ahead = s.n_ticks != 0 and (
+            s.ticks[0].tick <= s.tick if zero_for_one else s.ticks[s.n_ticks - 1].tick > s.tick
+        )
+        if not ahead:
+            return 0.0
+    return _price(&s.sqrt_price_x96, 0.0, some, s.fee_pips[not zero_for_one], zero_for_one)
 
 
 cdef bint _is_lowest_int256(const v3_state *s, const u256 *amount, int exact_in) noexcept nogil:

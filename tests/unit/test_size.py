@@ -29,7 +29,8 @@ def pool_of(state: market.Pool) -> Pool:
 def sized(
     pools: list[market.Pool], ways: list[bool], **options: Any
 ) -> tuple[list[int], int, int] | None:
-    return size([pool_of(pool) for pool in pools], ways, **options)
+    directions = [(0, 1) if way else (1, 0) for way in ways]
+    return size([pool_of(pool) for pool in pools], directions, **options)
 
 
 def fee_of(lender: tuple[int, int, bool], amount: int) -> int:
