@@ -22,6 +22,10 @@ cdef class Core(Feed):
     cdef public bint shadow       # decide and count, never send
 
     cdef int64_t batch_start      # monotonic ns, 0 between batches
+    cdef int64_t head_ns          # when the newest head came, monotonic
+    cdef public int64_t expires_ns # from then on a transaction decided on it cannot land; 0: never
+    cdef uint64_t reverted[MAX_PENDING] # trade_mark of the newest plans that did
+    cdef uint32_t n_reverted
     cdef tx_fields tx
     cdef uint32_t deadline_blocks, max_fee_percent, gas_limit_percent
     cdef uint64_t next_request
@@ -38,4 +42,7 @@ cdef class Core(Feed):
     cdef void release(self, pending_trade *p) noexcept nogil
     cdef uint32_t find_plans(self) noexcept nogil
     cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil
+    cdef void note_states(self, const swap_plan *plan, uint64_t *block,
+                          uint32_t *log_index) noexcept nogil
+    cdef bint has_reverted(self, uint64_t mark) noexcept nogil
     cdef int act(self) except -1

@@ -15,10 +15,16 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from mevfast._cache cimport table_refresh
 from mevfast._feed cimport Feed
-from mevfast._scan cimport DROP_INCOMPLETE_BLOCK, DROP_RISK, DROP_SHADOW
+from mevfast._scan cimport (
+    DROP_DEADLINE,
+    DROP_DUPLICATE,
+    DROP_INCOMPLETE_BLOCK,
+    DROP_RISK,
+    DROP_SHADOW,
+)
 from mevfast._search cimport Search
 from mevfast._slots cimport slot_body
-from mevfast._trades cimport pending_trade, trade_dict
+from mevfast._trades cimport pending_trade, trade_dict, trade_mark
 from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
 from mevfast.types cimport log_event, swap_plan
 
@@ -72,6 +78,8 @@ cdef class Core(Feed):
 
     def flush(self):
         """All frames that had arrived are in: audits, decides, sends, then tidies up and reports."""
+        if self.head_moved:
+            self.head_ns = self.batch_start
         # Some 0.2 us a swap, and what contradicts our quotes must not be traded on.
         if self.live:
             self.audit.doubts_logs = self.doubts_logs
@@ -164,13 +172,30 @@ cdef class Core(Feed):
         return encode_send_raw(self.next_request, self.raw, <size_t>n, self.request,
                                sizeof(self.request))
 
+    cdef void note_states(self, const swap_plan *plan, uint64_t *block,
+                          uint32_t *log_index) noexcept nogil:
+        """Block and log index of the newest event of each pool of a plan."""
+        cdef const slot_body *body
+        cdef uint32_t i
+        for i in range(plan.n_hops):
+            body = &self.table.t.slots[plan.hop[i].slot].body
+            block[i], log_index[i] = body.block, body.log_index
+
+    cdef bint has_reverted(self, uint64_t mark) noexcept nogil:
+        cdef uint32_t i
+        for i in range(min(self.n_reverted, <uint32_t>MAX_PENDING)):
+            if self.reverted[i] == mark:
+                return True
+        return False
+
     cdef int act(self) except -1:
         """Finds plans for the touched pools and sends them."""
         cdef uint32_t n, i, j, k = 0
         cdef Py_ssize_t length
         cdef int64_t ready
         cdef pending_trade *p
-        cdef slot_body *body
+        cdef uint64_t state_block[4]
+        cdef uint32_t state_log_index[4]
         cdef uint8_t tx_hash[32]
         cdef uint8_t *in_flight = self.search.in_flight
         cdef uint64_t *drops = self.search.drops
@@ -180,6 +205,13 @@ cdef class Core(Feed):
         for i in range(n):
             if self.paused or self.shadow or self.n_pending == MAX_PENDING:
                 drops[<int>DROP_SHADOW if self.shadow else <int>DROP_RISK] += 1
+                continue
+            if self.expires_ns and now_ns() - self.head_ns > self.expires_ns:
+                drops[<int>DROP_DEADLINE] += 1  # the block that it may execute in at last has passed
+                continue
+            self.note_states(&self.search.plans[i], state_block, state_log_index)
+            if self.has_reverted(trade_mark(&self.search.plans[i], state_block, state_log_index)):
+                drops[<int>DROP_DUPLICATE] += 1
                 continue
             length = self.encode(&self.search.plans[i], tx_hash)
             if length < 0:
@@ -205,8 +237,7 @@ cdef class Core(Feed):
             p.plan = self.search.plans[i]
             for j in range(p.plan.n_hops):
                 in_flight[p.plan.hop[j].slot] += 1
-                body = &self.table.t.slots[p.plan.hop[j].slot].body
-                p.state_block[j], p.state_log_index[j] = body.block, body.log_index
+                p.state_block[j], p.state_log_index[j] = state_block[j], state_log_index[j]
             self.n_pending += 1
             self.n_sent += 1
             self.tx.nonce += 1
@@ -214,6 +245,17 @@ cdef class Core(Feed):
         return 0
 
     # ---- the cold half's side ----
+
+    def look_again(self, list pools):
+        """Searches the pools of these ids once more, as if they had just moved, and acts."""
+        for id in pools:
+            slot = self.table.slot(id)
+            if slot is not None and self.search.knows(slot):
+                self.touch(slot)
+        if self.live and self.n_touched:
+            self.batch_start = now_ns()
+            self.act()
+            self.batch_start = 0
 
     def set_nonce(self, uint64_t nonce):
         """The next transaction's nonce."""
@@ -239,11 +281,20 @@ cdef class Core(Feed):
             &self.pending[i], self.table, self.search.gas_limit(&self.pending[i].plan)) for i in range(MAX_PENDING) if self.pending[i].used]
         return sorted(out, key=lambda trade: trade["nonce"])
 
-    def resolve(self, uint64_t nonce):
-        """A transaction is over: its pools are free again. False where it is not known."""
+    def resolve(self, uint64_t nonce, *, bint reverted=False):
+        """A transaction is over: its pools are free again. False where it is not known.
+
+        A plan like one that `reverted`, on the very states that it was made of, is not sent again.
+        """
         cdef uint32_t i
+        cdef const pending_trade *p
         for i in range(MAX_PENDING):
             if self.pending[i].used and self.pending[i].nonce == nonce:
+                if reverted:
+                    p = &self.pending[i]
+                    self.reverted[self.n_reverted % MAX_PENDING] = trade_mark(
+                        &p.plan, p.state_block, p.state_log_index)
+                    self.n_reverted += 1
                 self.release(&self.pending[i])
                 self.pending[i].used = False
                 self.n_pending -= 1

@@ -25,4 +25,6 @@ cdef struct pending_trade:
     uint32_t state_log_index[4]
 
 
+cdef uint64_t trade_mark(const swap_plan *plan, const uint64_t *state_block,
+                         const uint32_t *state_log_index) noexcept nogil
 cdef dict trade_dict(const pending_trade *p, Table table, uint32_t gas_units)

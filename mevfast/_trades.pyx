@@ -10,6 +10,25 @@ from mevfast._search import FUNDING_NAMES
 from mevfast._slots import KIND_NAMES
 
 
+cdef uint64_t trade_mark(const swap_plan *plan, const uint64_t *state_block,
+                         const uint32_t *state_log_index) noexcept nogil:
+    """Tells plans apart: the same swaps of the same amount on the same states have the same mark."""
+    cdef uint64_t words[4 * 4 + 4]
+    cdef uint64_t mark = 0xcbf29ce484222325  # FNV-1a, by words
+    cdef uint32_t i, n = 0
+    for i in range(plan.n_hops):
+        words[n], words[n + 1] = plan.hop[i].slot, state_block[i]
+        words[n + 2] = state_log_index[i]
+        words[n + 3] = plan.hop[i].index_in << 8 | plan.hop[i].index_out
+        n += 4
+    for i in range(4):
+        words[n + i] = plan.amount_in.w[i]
+    for i in range(n + 4):
+        mark = (mark ^ words[i]) * <uint64_t>0x100000001b3
+        mark ^= mark >> 29
+    return mark
+
+
 cdef dict trade_dict(const pending_trade *p, Table table, uint32_t gas_units):
     """A transaction under way as `Core.trades` says."""
     cdef const swap_plan *plan = &p.plan

@@ -178,6 +178,7 @@ class Search(Section):
     max_hops: Annotated[int, whole(2, 4)] = 4
     min_profit_wei: Annotated[int, wei]
     screen_margin: Annotated[float, real(0, 0.01)] = 1e-6
+    rescan_s: Annotated[float, real(0, 86_400)] = 10.0
 
 
 FUNDING_SOURCES = ("flash_swap", "balancer", "aave", "own")

@@ -11,10 +11,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mevfast._cache import Table
 from mevfast._core import Core
+from mevfast._rescan import Rescan
 from mevfast._search import Search
 from mevfast._tx import Signer
 from mevfast.chain.multicall import At
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
+RESCAN_WAIT_S = 0.1
+"""Between two looks whether there is anything to look through yet."""
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between attempts to connect; the last one repeats."""
 TICKS_A_POOL = 48
@@ -99,10 +103,16 @@ class Engine:
             first_request=FIRST_HOT_ID,
         )
         self.core.shadow = config.execution.mode == "shadow"
+        if config.chain is not None:
+            lives = config.execution.deadline_blocks + 1
+            self.core.expires_ns = int(lives * config.chain.block_time_s * 1e9)
         self.core.paused = True
         self.account = signer.address
         self.risk = RiskGate(config.risk)
         self.keeper = Keeper(self.core, config)
+        self._rescan = Rescan(self.search)
+        self._thread = ThreadPoolExecutor(1, "rescan")  # one look at a time
+        self.rescans = 0
         self.settlement = Settlement(self.core, config, self.risk, self._doubt)
         self.trades, self.outcomes = self.settlement.trades, self.settlement.outcomes
         self.calls: Counter[str] = Counter()
@@ -139,6 +149,7 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._thread.shutdown(cancel_futures=True)
             self.keeper.close()
             gc.enable()
             gc.unfreeze()
@@ -191,6 +202,8 @@ class Engine:
             self._head_at = self.progress_at = time.monotonic()
             self._first_is_back = False
             beside.append(self._beside(self._housekeeping(rpc)))
+            if self.config.search.rescan_s:
+                beside.append(self._beside(self._look_through()))
             if at > 0:
                 beside.append(self._beside(self._watch_first(urls[0])))
             await self._keep(rpc, beside)
@@ -383,6 +396,19 @@ class Engine:
                     for token in self.config.market.start_tokens:
                         self.search.lend(_address(token))  # nothing, rather than on old terms
                     logger.warning("no lender is used, their terms could not be read: %s", error)
+
+    async def _look_through(self) -> None:
+        """The whole market, once it is loaded and now and then: for what no event brings up."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self.core.live and self.first_block is not None:
+                gas_price = self.core.base_fee + self.config.gas.priority_fee_wei
+                pools = await loop.run_in_executor(self._thread, self._rescan.look, gas_price)
+                self.rescans += 1
+                self.core.look_again(pools)
+                await asyncio.sleep(self.config.search.rescan_s)
+            else:
+                await asyncio.sleep(RESCAN_WAIT_S)
 
     # ---- callbacks from the connection's stack: short, no await ----
 

@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._rates"},
     {"mevfast._scan"},
     {"mevfast._search"},
-    {"mevfast._trades", "mevfast._feed"},
+    {"mevfast._trades", "mevfast._feed", "mevfast._rescan"},
     {"mevfast._core"},
     {"mevfast._bench"},
     # -- Python: no 256-bit arithmetic
