@@ -489,3 +489,54 @@ def test_feeding_allocates_nothing_that_stays() -> None:
     assert sys.getallocatedblocks() - before < 20
     assert chain.core.n_logs == 8000
     assert chain.core.live, chain.core.doubt
+
+
+# ---- what nothing but time brings up ----
+
+
+def test_what_is_looked_at_again_is_decided_on_the_table_as_it_is() -> None:
+    chain = Chain()
+    chain.core.paused = True
+    chain.feed(chain.sync(0, 1.1), chain.head())
+    assert chain.sent == []
+    assert chain.dropped() == {"risk": 1}
+    chain.core.paused = False
+    chain.core.look_again([A, B, frames.address(5)])
+    assert len(chain.sent) == 1
+    chain.core.look_again([A, B])
+    assert len(chain.sent) == 1
+    assert chain.dropped()["in_flight"] == 1
+
+
+def test_what_has_reverted_is_not_sent_again_on_the_same_states() -> None:
+    chain = Chain()
+    chain.feed(chain.sync(0, 1.1), chain.head())
+    assert chain.core.resolve(7, reverted=True)
+    chain.core.look_again([A])
+    assert len(chain.sent) == 1
+    assert chain.dropped() == {"duplicate": 1}
+    chain.block += 1
+    chain.feed(chain.sync(0, 1.1), chain.head())  # the same prices, but another event
+    assert len(chain.sent) == 2
+
+
+def test_what_expired_is_sent_again() -> None:
+    chain = Chain()
+    chain.feed(chain.sync(0, 1.1), chain.head())
+    assert chain.core.resolve(7)
+    chain.core.look_again([A])
+    assert len(chain.sent) == 2
+
+
+def test_nothing_is_sent_past_the_time_that_it_could_land_in() -> None:
+    chain = Chain()
+    chain.core.paused = True
+    chain.feed(chain.sync(0, 1.1), chain.head())
+    chain.core.paused = False
+    chain.core.expires_ns = 1
+    chain.core.look_again([A])
+    assert chain.sent == []
+    assert chain.dropped()["deadline"] == 1
+    chain.core.expires_ns = 10**18
+    chain.core.look_again([A])
+    assert len(chain.sent) == 1
