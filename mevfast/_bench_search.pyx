@@ -121,6 +121,9 @@ APPLY, REFRESH, SEARCH, BARE = range(4)
 """What `ScanLoad.turn` does for each event: the table alone, with the search's new prices, with its
 candidates; or the bare scan, which needs no table."""
 
+cdef enum:
+    N_HOPS = 3                    # 2, 3 or 4 of them
+
 cdef struct scan_event:
     uint32_t pool                 # of the bare scan
     uint32_t slot                 # of the table
@@ -146,7 +149,7 @@ cdef class ScanLoad:
     cdef readonly BareScan bare
     cdef readonly uint32_t n
     cdef scan_event *events
-    cdef int64_t *least[2]        # ns, by event: the search, the bare scan
+    cdef int64_t *least[2]        # ns, by max_hops - 2 and event: the search, the bare scan
     cdef uint64_t block           # of the last event applied
 
     def __cinit__(self, Search search not None, BareScan bare not None, list events not None):
@@ -155,10 +158,11 @@ cdef class ScanLoad:
         self.search, self.bare, self.n, self.block = search, bare, len(events), 1 << 40
         self.events = <scan_event *>malloc(self.n * sizeof(scan_event) + 1)
         for i in range(2):
-            self.least[i] = <int64_t *>malloc(self.n * sizeof(int64_t) + 1)
+            self.least[i] = <int64_t *>malloc(N_HOPS * self.n * sizeof(int64_t) + 1)
         if self.events == NULL or self.least[0] == NULL or self.least[1] == NULL:
             raise MemoryError(f"{self.n} events")
-        self.forget()
+        for i in range(N_HOPS * self.n):
+            self.least[0][i] = self.least[1][i] = -1
         for i in range(self.n):
             e = &self.events[i]
             memset(e, 0, sizeof(scan_event))
@@ -175,12 +179,6 @@ cdef class ScanLoad:
         free(self.events)
         free(self.least[0])
         free(self.least[1])
-
-    def forget(self):
-        """Takes every sample back."""
-        cdef uint32_t i
-        for i in range(self.n):
-            self.least[0][i] = self.least[1][i] = -1
 
     cdef int apply(self, log_event *log, const scan_event *e) noexcept nogil:
         """The event, in a block of its own, on the table: enum apply_result."""
@@ -204,8 +202,7 @@ cdef class ScanLoad:
 
     def answers(self, uint32_t first=0, last=None):
         """Events [first, last) on both, not timed: for each, candidates of the search and cycles of
-        the bare scan. RuntimeError where one changes no slot, or the search is set to other hops
-        than 2 to 4."""
+        the bare scan. RuntimeError where one changes no slot."""
         cdef log_event log
         cdef uint32_t i, end = self.n if last is None else min(last, self.n)
         cdef scan_event *e
@@ -251,9 +248,10 @@ cdef class ScanLoad:
         return start
 
     def each(self):
-        """Every event once, both timed one event at a time, in turn first; keeps the least of
-        each."""
+        """Every event once, both timed one event at a time, in turn first; keeps the least of each
+        for the hops that the search is set to."""
         cdef log_event log
+        cdef uint32_t at = (self.search.max_hops - 2) * self.n
         cdef uint32_t i, k, which
         cdef int64_t start
         cdef volatile uint64_t sum = 0
@@ -274,12 +272,15 @@ cdef class ScanLoad:
                         bare_update(&self.bare.g, e.pool, e.log_price)
                         sum += bare_scan(&self.bare.g, e.pool, self.search.max_hops)
                     start = now_ns() - start
-                    if self.least[which][i] < 0 or start < self.least[which][i]:
-                        self.least[which][i] = start
+                    if self.least[which][at + i] < 0 or start < self.least[which][at + i]:
+                        self.least[which][at + i] = start
             self.settle()
 
-    def samples(self):
-        """The least ns that `each` read for each event: (search, bare scan), the clock included."""
-        cdef uint32_t i
-        return ([self.least[0][i] for i in range(self.n)],
-                [self.least[1][i] for i in range(self.n)])
+    def samples(self, uint32_t max_hops):
+        """The least ns that `each` read for each event with so many hops, -1 where it never ran:
+        (search, bare scan), the clock included."""
+        cdef uint32_t i, at = (max_hops - 2) * self.n
+        if not 2 <= max_hops <= 4:
+            raise ValueError(f"max_hops: expected 2 to 4, was {max_hops}")
+        return ([self.least[0][at + i] for i in range(self.n)],
+                [self.least[1][at + i] for i in range(self.n)])
