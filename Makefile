@@ -10,6 +10,7 @@ MODE := $(if $(filter 1,$(MEVFAST_SANITIZE)),sanitize,$(if $(filter 1,$(MEVFAST_
 PACKAGES := $(VENV)/.packages
 BUILT := build/.$(MODE)
 PEERS := $(or $(MEVFAST_CACHE),.cache)/bench-venv/.packages
+PEERS_312 := $(or $(MEVFAST_CACHE),.cache)/bench-venv-312/.packages
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
@@ -76,10 +77,11 @@ fuzz-wire:
 	MEVFAST_SANITIZE=1 tools/sanitized $(PY) -m tests.fuzz $(ARGS)
 
 # Standard output is the last command's alone, so that ARGS=--json is one object.
-bench: chain bytecode $(PEERS)
+bench: chain bytecode $(PEERS) $(PEERS_312)
 	$(PY) -m bench.instructions >&2
 	$(PY) -m bench.bench_math $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m bench.bench_cache $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
+	$(PY) -m bench.bench_search $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
 
 build: $(BUILT)
@@ -121,6 +123,19 @@ $(PEERS): pyproject.toml bench/constraints.txt tools/packages
 	$(PY) tools/packages bench | $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--no-input --constraint bench/constraints.txt --requirement /dev/stdin && touch $@ \
 		|| echo "mevfast: the bench's peers cannot be had; their rows will say so" >&2
+
+# Python 3.12 is looked for where it may be; nothing is installed for it.
+$(PEERS_312): pyproject.toml bench/constraints-312.txt tools/packages
+	for python in python3.12 "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12"; do \
+		"$$python" -c "" 2>/dev/null && break; python=; done; \
+	if [ -z "$$python" ]; then \
+		echo "mevfast: no Python 3.12 for one of the bench's peers; its rows will say so" >&2; exit 0; fi; \
+	echo "mevfast: installing one of the bench's peers into $(@D) (once, about a minute)" >&2; \
+	{ test -x $(@D)/bin/python || "$$python" -m venv $(@D); } \
+		&& $(PY) tools/packages bench-312 | $(@D)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --no-input --constraint bench/constraints-312.txt \
+		--requirement /dev/stdin && touch $@ \
+		|| echo "mevfast: one of the bench's peers cannot be had; its rows will say so" >&2
 
 # Objects of another mode or of older flags are never reused: the stamp of one mode removes the others.
 $(BUILT): $(PACKAGES) $(SOURCES)

@@ -118,11 +118,12 @@ def judged(row: Row) -> Row:
 class Child:
     """bench/peers.py in an environment of its own."""
 
-    def __init__(self, python: Path) -> None:
-        """Starts it; it waits without turning."""
+    def __init__(self, python: Path, home: Path | None = None) -> None:
+        """Starts it, with a home folder of its own if told so; it waits without turning."""
         self.process = subprocess.Popen(
             [str(python), str(ROOT / "bench" / "peers.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=os.environ | ({"HOME": str(home)} if home else {}),
         )  # fmt: skip
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -225,12 +226,13 @@ def check(sample: Sample, pair: Pair, peer: Peer | Elsewhere) -> None:
 
 
 @contextmanager
-def other_environment() -> Iterator[Child | str]:
-    """The peers' process, or why there is none."""
-    if not ENVIRONMENT.exists():
-        yield "not set up: make bench does it, where its packages can be had"
+def other_environment(python: Path | None = None) -> Iterator[Child | str]:
+    """The peers' process in ENVIRONMENT or another one, or why there is none."""
+    python = python or ENVIRONMENT
+    if not python.exists():
+        yield "not set up: make bench does it, where its Python and packages can be had"
         return
-    child = Child(ENVIRONMENT)
+    child = Child(python, home=python.parents[1])
     try:
         yield child
     finally:

@@ -100,6 +100,89 @@ def degenbot_solidly(sample: Described) -> Quoter:
     return lambda amount: int(quote(amount, token_in, *state, fee))
 
 
+# ---- degenbot's cycles: from the most that may go in to the profit that it finds ----
+
+BLOCK = 1
+
+
+def _degenbot_state(types: Any, name: str, address: str, **fields: Any) -> Any:
+    """A state of its 0.3 or 0.5, which name the pool otherwise and have moved it."""
+    if hasattr(types, name):
+        return getattr(types, name)(pool=address, **fields)
+    moved = importlib.import_module("degenbot.uniswap.v2_types")
+    return getattr(moved, name)(address=address, block=BLOCK, **fields)
+
+
+def _cycle_v2(hop: Described, address: str, tokens: tuple[str, str]) -> Any:
+    """A V2 pool made without a node; `tokens` in and out."""
+    module = importlib.import_module("degenbot.uniswap.v2_liquidity_pool")
+    fields = hop["fields"]
+    pool = object.__new__(module.UniswapV2Pool)
+    pool.address = pool.name = address
+    pool.token0, pool.token1 = tokens if hop["token_in"] == 0 else tokens[::-1]
+    pool.fee_token0 = pool.fee_token1 = Fraction(fields["fee_pips"], 10**6)
+    pool._state = _degenbot_state(
+        importlib.import_module("degenbot.uniswap.types"), "UniswapV2PoolState", address,
+        reserves_token0=fields["reserve0"], reserves_token1=fields["reserve1"],
+    )  # fmt: skip
+    pool._subscribers = set()
+    return pool
+
+
+def _cycle_curve(hop: Described, address: str, tokens: tuple[str, str]) -> Any:
+    """A Curve pool of two coins made without a node."""
+    module = importlib.import_module("degenbot.curve.curve_stableswap_liquidity_pool")
+    types = importlib.import_module("degenbot.curve.types")
+    fields = hop["fields"]
+    pool = object.__new__(module.CurveStableswapPool)
+    pool.address = pool.name = address
+    pool.base_pool, pool.A_PRECISION = None, 100
+    pool.a_coefficient, pool.fee = fields["amp"], fields["fee"]
+    pool.initial_a_coefficient = pool.future_a_coefficient = None
+    pool.initial_a_coefficient_time = pool.future_a_coefficient_time = None
+    pool.rate_multipliers, pool.use_lending = tuple(fields["rates"]), (False, False)
+    pool.tokens = tokens if hop["token_in"] == 0 else tokens[::-1]
+    balances = tuple(fields["balances"])
+    try:
+        pool._state = types.CurveStableswapPoolState(address=address, block=BLOCK,
+                                                     balances=balances, base=None)  # fmt: skip
+    except TypeError:
+        pool.balances = balances
+        pool._state = types.CurveStableswapPoolState(pool=address, balances=balances, base=None)
+    pool._create_timestamp, pool._block_timestamps, pool._subscribers = 0, {BLOCK: 0}, set()
+    return pool
+
+
+def degenbot_cycle(sample: Described) -> Quoter:
+    """Its cycle's own search of the input: scipy's bounded minimum of minus the profit."""
+    try:
+        importlib.import_module("degenbot")
+    except Exception:  # 0.5 fails once, where it makes its database; the next import finds it
+        for name in [name for name in sys.modules if name.startswith("degenbot")]:
+            del sys.modules[name]
+    hops = sample["hops"]
+    curve = any(hop["kind"].startswith("curve") for hop in hops)
+    name = "uniswap_curve_cycle" if curve else "uniswap_lp_cycle"
+    module = importlib.import_module(f"degenbot.arbitrage.{name}")
+    made = []
+    for i, hop in enumerate(hops):
+        make = _cycle_curve if hop["kind"].startswith("curve") else _cycle_v2
+        made.append(make(hop, f"0x{i + 1:040x}", (f"token {i}", f"token {(i + 1) % len(hops)}")))
+    kind = module.UniswapCurveCycle if curve else module.UniswapLpCycle
+    cycle = kind("token 0", made, "a cycle", sample["amounts"][0])
+    calculate, given = cycle.calculate, {}
+    if curve:
+        cycle.curve_discount_factor = 1  # else it sizes for a worse price than the pool's
+        # past a check that asks a node for its block
+        calculate, given = cycle._calculate, {"state_overrides": {}, "block_number": BLOCK}
+
+    def profit(most: int) -> int:
+        cycle.max_input = most
+        return int(calculate(**given).profit_amount)
+
+    return profit
+
+
 # ---- curvesim ----
 
 
@@ -245,6 +328,10 @@ MAKERS: dict[str, Callable[[Described], Quoter]] = {
     "degenbot V3": degenbot_v3,
     "degenbot Curve": degenbot_curve,
     "degenbot Aerodrome": degenbot_solidly,
+    "degenbot 0.3 V2 cycle": degenbot_cycle,
+    "degenbot 0.5 V2 cycle": degenbot_cycle,
+    "degenbot 0.3 Curve cycle": degenbot_cycle,
+    "degenbot 0.5 Curve cycle": degenbot_cycle,
     "curvesim exchange": CurvesimExchange,
     "curvesim get_dy": curvesim_get_dy,
     "Python integers V2": python_v2,
