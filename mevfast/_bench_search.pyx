@@ -123,6 +123,7 @@ candidates; or the bare scan, which needs no table."""
 
 cdef enum:
     N_HOPS = 3                    # 2, 3 or 4 of them
+    SETTLED_TOKENS = 64           # at most, after an event: as the engine does
 
 cdef struct scan_event:
     uint32_t pool                 # of the bare scan
@@ -174,6 +175,7 @@ cdef class ScanLoad:
             e.kind = <uint32_t>(EVENT_V2_SYNC if len(words) == 2 else EVENT_V3_SWAP)
             for j in range(len(words)):
                 u256_from_pyint(&e.word[j], words[j])
+        search.settle(search.n_tokens)
 
     def __dealloc__(self):
         free(self.events)
@@ -215,6 +217,7 @@ cdef class ScanLoad:
             self.search.refresh(e.slot)
             self.search.begin()
             self.search.collect(&e.slot, 1)
+            self.search.settle(SETTLED_TOKENS)
             bare_update(&self.bare.g, e.pool, e.log_price)
             found.append(
                 (self.search.n_found, bare_scan(&self.bare.g, e.pool, self.search.max_hops)))
@@ -243,6 +246,7 @@ cdef class ScanLoad:
                 if what == 2:
                     self.search.begin()
                     self.search.collect(&e.slot, 1)
+                    self.search.settle(SETTLED_TOKENS)
             start = cpu_ns() - start
             self.settle()
         return start
@@ -274,6 +278,8 @@ cdef class ScanLoad:
                     start = now_ns() - start
                     if self.least[which][at + i] < 0 or start < self.least[which][at + i]:
                         self.least[which][at + i] = start
+                # As in the engine: once the event's transaction would be on its way.
+                self.search.settle(SETTLED_TOKENS)
             self.settle()
 
     def samples(self, uint32_t max_hops):

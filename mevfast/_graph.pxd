@@ -1,6 +1,6 @@
 """The token graph's C face."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mevfast._cache cimport Table
 from mevfast._slots cimport slot_body
@@ -15,29 +15,27 @@ cdef uint32_t NO_PAIR
 cdef uint32_t NO_SLOT
 
 # A pool between two of its tokens; one of n tokens has n (n - 1) / 2, one behind the other.
-cdef struct pool_link:
+cdef packed struct pool_link:
     double price[2]               # log of the most a -> b and b -> a can pay; minus infinity: nothing
     uint32_t slot
     uint32_t pair                 # where free: the next free one
     uint8_t index[2]              # of the pair's a and b among the pool's tokens
 
 cdef struct token_pair:
-    # What the scan asks for, by [a -> b, b -> a], so that it touches no pool.
+    # What the scan asks for, by [a -> b, b -> a], so that it seldom touches a pool.
     double best[2]                # the best log price, minus infinity where there is none
-    double second[2]              # and the next one's
     uint32_t first[2]             # the slot of the best one
     uint32_t token[2]             # ids, a < b
     uint32_t at[2]                # where the pair stands among a's edges, and among b's
-    uint32_t n, cap
     uint32_t links_at             # in Graph.orders: cap links, best a -> b first; cap, best b -> a first
+    uint16_t n, cap
 
 # A token's edges: columns of one block of memory, so that a walk reads what it compares and no more.
+# By edge: the other token, the pair, what swapping into the other token gains by the potentials, and
+# what swapping back gains, rounded up; reached by the functions below.
 cdef struct token_node:
+    uint32_t *columns
     uint32_t n, cap
-    uint32_t *token               # by edge: the other token,
-    uint32_t *pair                # the pair,
-    float *out                    # what swapping into the other token gains by the potentials,
-    float *back                   # and what swapping back gains; rounded up
     int32_t start_rank            # place among the start tokens, -1: cycles never start here
     uint8_t loose                 # its most_out or most_back may be too high: the edge that had it lost some
     uint8_t anchored              # the potential means something
@@ -49,13 +47,28 @@ cdef struct advanced_pool:
     uint32_t slot
     pool_state state
 
+cdef inline uint32_t *edge_token(const token_node *node) noexcept nogil:
+    return node.columns
+
+
+cdef inline uint32_t *edge_pair(const token_node *node) noexcept nogil:
+    return node.columns + node.cap
+
+
+cdef inline float *edge_out(const token_node *node) noexcept nogil:
+    return <float *>(node.columns + 2 * node.cap)
+
+
+cdef inline float *edge_back(const token_node *node) noexcept nogil:
+    return <float *>(node.columns + 3 * node.cap)
+
+
 cdef uint32_t token_of(const slot_body *body, uint32_t index) noexcept nogil
 
 
 cdef class Graph:
     cdef readonly Table table
     cdef token_node *nodes
-    cdef uint8_t *token_bytes     # 20 by token id
     cdef uint32_t n_tokens, cap_tokens
     cdef token_pair *pairs
     cdef readonly uint32_t n_pairs

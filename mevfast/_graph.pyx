@@ -32,8 +32,9 @@ cdef uint32_t NO_LINK = 0xffffffff
 cdef uint32_t NO_PAIR = 0xffffffff
 cdef uint32_t NO_SLOT = 0xffffffff
 
-cdef float SKEW = 0.0005     # of a token's edges, beyond which its potential is moved
+cdef float SKEW = 0.002      # of a token's edges, beyond which its potential is moved
 cdef uint32_t SAMPLED = 31   # edges that a token's skew is the median of
+cdef uint32_t MOST_OF_A_PAIR = 1 << 14
 cdef double ADRIFT = 1.0     # potentials that disagree by so much were never compared
 
 cdef extern from "edges.h" nogil:
@@ -87,7 +88,7 @@ cdef class Graph:
     """
 
     def __cinit__(self, Table table, list start_tokens, bytes base_token):
-        cdef uint32_t size = 1024, i
+        cdef uint32_t size = 256, i
         self.table = table
         while size < 2 * table.t.capacity:
             size *= 2
@@ -117,9 +118,8 @@ cdef class Graph:
     def __dealloc__(self):
         cdef uint32_t i
         for i in range(self.n_tokens):
-            free(self.nodes[i].token)
+            free(self.nodes[i].columns)
         free(self.nodes)
-        free(self.token_bytes)
         free(self.most_out)
         free(self.most_back)
         free(self.skewed)
@@ -135,9 +135,8 @@ cdef class Graph:
         """Makes room for a token id."""
         cdef uint32_t wanted = token + 1, cap, i
         if wanted > self.cap_tokens:
-            cap = max(wanted, self.cap_tokens + self.cap_tokens // 2)
+            cap = max(wanted, self.cap_tokens + self.cap_tokens // 8)
             self.nodes = <token_node *>grown(self.nodes, cap, sizeof(token_node), "tokens")
-            self.token_bytes = <uint8_t *>grown(self.token_bytes, cap, 20, "tokens")
             self.most_out = <float *>grown(self.most_out, cap, sizeof(float), "tokens")
             self.most_back = <float *>grown(self.most_back, cap, sizeof(float), "tokens")
             self.skewed = <uint32_t *>grown(self.skewed, cap, sizeof(uint32_t), "tokens")
@@ -146,31 +145,26 @@ cdef class Graph:
             memset(&self.nodes[i], 0, sizeof(token_node))
             self.nodes[i].start_rank = -1
             self.most_out[i] = self.most_back[i] = -INFINITY
-            memcpy(self.token_bytes + 20 * i, <const uint8_t *><bytes>self.table.token_addresses[i],
-                   20)
         self.n_tokens = max(self.n_tokens, wanted)
         return 0
 
     cdef int _link(self, uint32_t token, uint32_t other, uint32_t pair) except -1:
         """One more edge of a token: where it stands."""
         cdef token_node *node = &self.nodes[token]
-        cdef uint32_t cap = 4, n = node.n
+        cdef uint32_t cap = 2, n = node.n
         cdef uint32_t *columns
+        cdef uint32_t i
         if n == node.cap:
             cap = max(cap, n + n // 2)
             columns = <uint32_t *>malloc(4 * cap * sizeof(uint32_t))
             if columns == NULL:
                 raise MemoryError(f"{cap} edges")
-            if n:
-                memcpy(columns, node.token, n * sizeof(uint32_t))
-                memcpy(columns + cap, node.pair, n * sizeof(uint32_t))
-                memcpy(columns + 2 * cap, node.out, n * sizeof(float))
-                memcpy(columns + 3 * cap, node.back, n * sizeof(float))
-            free(node.token)
-            node.cap, node.token, node.pair = cap, columns, columns + cap
-            node.out, node.back = <float *>(columns + 2 * cap), <float *>(columns + 3 * cap)
-        node.token[n], node.pair[n] = other, pair
-        node.out[n] = node.back[n] = -INFINITY
+            for i in range(4 if n else 0):
+                memcpy(columns + i * cap, node.columns + i * n, n * sizeof(uint32_t))
+            free(node.columns)
+            node.columns, node.cap = columns, cap
+        edge_token(node)[n], edge_pair(node)[n] = other, pair
+        edge_out(node)[n] = edge_back(node)[n] = -INFINITY
         node.n += 1
         return n
 
@@ -183,7 +177,7 @@ cdef class Graph:
         if 2 * self.n_pairs > self.pair_mask:
             self._widen_index()
         if self.n_pairs == self.cap_pairs:
-            self.cap_pairs = max(64, self.cap_pairs + self.cap_pairs // 4)
+            self.cap_pairs = max(64, self.cap_pairs + self.cap_pairs // 8)
             self.pairs = <token_pair *>grown(
                 self.pairs, self.cap_pairs, sizeof(token_pair), "pairs")
         pair = self.n_pairs
@@ -221,7 +215,7 @@ cdef class Graph:
             self.free_links[n_tokens] = self.links[first].pair
             return first
         if self.n_links + n > self.cap_links:
-            self.cap_links = max(self.n_links + n, max(64, self.cap_links + self.cap_links // 4))
+            self.cap_links = max(self.n_links + n, max(64, self.cap_links + self.cap_links // 8))
             self.links = <pool_link *>grown(self.links, self.cap_links, sizeof(pool_link), "links")
         first = self.n_links
         self.n_links += n
@@ -235,7 +229,7 @@ cdef class Graph:
             return at
         if self.n_orders + 2 * cap > self.cap_orders:
             self.cap_orders = max(self.n_orders + 2 * cap,
-                                  max(256, self.cap_orders + self.cap_orders // 4))
+                                  max(256, self.cap_orders + self.cap_orders // 8))
             self.orders = <uint32_t *>grown(self.orders, self.cap_orders, sizeof(uint32_t), "links")
         at = self.n_orders
         self.n_orders += 2 * cap
@@ -244,6 +238,8 @@ cdef class Graph:
     cdef int _join(self, token_pair *p, uint32_t link) except -1:
         """Adds a link without a price at the end of both orders."""
         cdef uint32_t cap, at
+        if p.n == MOST_OF_A_PAIR:
+            raise MemoryError(f"expected at most {MOST_OF_A_PAIR} pools of two tokens")
         if p.n == p.cap:
             cap = 2 * p.cap if p.cap else 1
             at = self._new_order(cap)
@@ -319,7 +315,7 @@ cdef class Graph:
         for i in range(self.n_tokens):
             edges += self.nodes[i].cap
         return (
-            16 * edges + self.cap_tokens * (sizeof(token_node) + 20 + 2 * sizeof(float) + 4)
+            16 * edges + self.cap_tokens * (sizeof(token_node) + 3 * sizeof(float))
             + self.cap_pairs * sizeof(token_pair) + (self.pair_mask + 1) * sizeof(uint32_t)
             + self.cap_links * sizeof(pool_link) + self.cap_orders * sizeof(uint32_t)
             + self.table.t.capacity * sizeof(uint32_t))
@@ -378,13 +374,10 @@ cdef class Graph:
         for way in range(2):
             if p.n == 0:
                 p.first[way] = NO_SLOT
-                p.best[way] = p.second[way] = -INFINITY
+                p.best[way] = -INFINITY
                 continue
             first = &self.links[self.orders[p.links_at + way * p.cap]]
             p.first[way], p.best[way] = first.slot, first.price[way]
-            p.second[way] = -INFINITY
-            if p.n > 1:
-                p.second[way] = self.links[self.orders[p.links_at + way * p.cap + 1]].price[way]
         self.note_edges(p)
 
     cdef void note_edges(self, const token_pair *p) noexcept nogil:
@@ -396,8 +389,8 @@ cdef class Graph:
 
     cdef void set_edge(self, uint32_t token, uint32_t at, float out, float back) noexcept nogil:
         cdef token_node *node = &self.nodes[token]
-        cdef float had_out = node.out[at], had_back = node.back[at]
-        node.out[at], node.back[at] = out, back
+        cdef float had_out = edge_out(node)[at], had_back = edge_back(node)[at]
+        edge_out(node)[at], edge_back(node)[at] = out, back
         if out >= self.most_out[token]:
             self.most_out[token] = out
             if out > self.most:
@@ -453,8 +446,8 @@ cdef class Graph:
     cdef void tighten(self, uint32_t token) noexcept nogil:
         """Finds anew what a token's edges gain at most."""
         cdef token_node *node = &self.nodes[token]
-        self.most_out[token] = edges_most(node.out, node.n)
-        self.most_back[token] = edges_most(node.back, node.n)
+        self.most_out[token] = edges_most(edge_out(node), node.n)
+        self.most_back[token] = edges_most(edge_back(node), node.n)
         node.loose = False
 
     cdef void anchor_pair(self, const token_pair *p) noexcept nogil:
@@ -477,8 +470,9 @@ cdef class Graph:
     cdef void note_skew(self, uint32_t token, uint32_t at) noexcept nogil:
         """Notes a token for `settle` where an edge says that its potential may be off."""
         cdef token_node *node = &self.nodes[token]
-        if not node.skewed and fabs(node.out[at] - node.back[at]) > 2.0 * SKEW \
-                and node.out[at] > -INFINITY and node.back[at] > -INFINITY:
+        cdef float out = edge_out(node)[at], back = edge_back(node)[at]
+        if not node.skewed and fabs(out - back) > 2.0 * SKEW and out > -INFINITY \
+                and back > -INFINITY:
             node.skewed = True
             self.skewed[self.n_skewed] = token
             self.n_skewed += 1
@@ -489,7 +483,7 @@ cdef class Graph:
         cdef uint32_t i
         node.potential += by
         for i in range(node.n):
-            self.note_edges(&self.pairs[node.pair[i]])
+            self.note_edges(&self.pairs[edge_pair(node)[i]])
         self.tighten(token)
 
     cdef void anchor(self) noexcept nogil:
@@ -513,7 +507,7 @@ cdef class Graph:
                 next += 1
                 node = &self.nodes[token]
                 for i in range(node.n):
-                    p, other = &self.pairs[node.pair[i]], node.token[i]
+                    p, other = &self.pairs[edge_pair(node)[i]], edge_token(node)[i]
                     if self.nodes[other].anchored or p.best[0] == -INFINITY \
                             or p.best[1] == -INFINITY:
                         continue
@@ -548,8 +542,8 @@ cdef class Graph:
             node.skewed = False
             step, i, n = node.n // SAMPLED + 1, 0, 0
             while i < node.n:
-                if node.out[i] > -INFINITY and node.back[i] > -INFINITY:
-                    gap, j = 0.5 * (node.out[i] - node.back[i]), n
+                if edge_out(node)[i] > -INFINITY and edge_back(node)[i] > -INFINITY:
+                    gap, j = 0.5 * (edge_out(node)[i] - edge_back(node)[i]), n
                     while j > 0 and sample[j - 1] > gap:
                         sample[j] = sample[j - 1]
                         j -= 1

@@ -4,12 +4,14 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from mevfast._graph cimport pool_link
 from mevfast._rates cimport Rates
+from mevfast._size cimport swap_way, virtual_pool
 
 
 cdef enum:
     MAX_HOPS = 4
     MAX_CANDIDATES = 8192
     N_BLOOM_EVENTS = 5
+    KNOWN_DEPTHS = 1024
 
 # Why a candidate did not become a plan, or a plan no transaction.
 cdef enum drop_reason:
@@ -45,6 +47,12 @@ cdef struct candidate:
     double bound                  # what it cannot exceed; infinity where nothing is known
     double most                   # the same net of the least gas, while solving
 
+# What virtual_of said of a slot at a count of its sequence lock.
+cdef struct known_depth:
+    uint32_t slot, sequence
+    swap_way way
+    virtual_pool now, deepest
+
 
 cdef class Scan(Rates):
     cdef uint32_t max_hops        # 2-4
@@ -55,6 +63,7 @@ cdef class Scan(Rates):
     cdef const uint8_t *bloom     # 256 bytes of the open block's head, NULL where closed; borrowed
     cdef uint64_t bloom_block
     cdef uint16_t event_bits[N_BLOOM_EVENTS][3]
+    cdef known_depth depths[KNOWN_DEPTHS]
     cdef candidate *found
     cdef uint32_t n_found
     cdef readonly uint64_t n_candidates
@@ -75,4 +84,6 @@ cdef class Scan(Rates):
     cdef void expand(self, hop_edge *hop, uint32_t y, const uint32_t *path, uint32_t n,
                      double gain) noexcept nogil
     cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil
+    cdef void look_up(self, uint32_t slot, swap_way way, virtual_pool *now,
+                      virtual_pool *deepest) noexcept nogil
     cdef void halve(self) noexcept nogil

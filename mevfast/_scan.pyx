@@ -12,7 +12,16 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from mevfast._graph cimport NO_PAIR, pool_link, token_node, token_pair
+from mevfast._graph cimport (
+    NO_PAIR,
+    edge_back,
+    edge_out,
+    edge_pair,
+    edge_token,
+    pool_link,
+    token_node,
+    token_pair,
+)
 from mevfast._rates cimport Rates
 from mevfast._size cimport NEAR_LOG, closed_form, swap_way, virtual_of, virtual_pool
 from mevfast._slots cimport SLOT_QUARANTINED, SLOT_STALE, TABLE_NO_SLOT, slot_body
@@ -74,6 +83,7 @@ cdef class Scan(Rates):
         self.scanned = <uint8_t *>calloc(capacity, 1)
         self.in_flight = <uint8_t *>calloc(capacity, 1)
         self.bloom_bits = <uint16_t *>calloc(3 * capacity, sizeof(uint16_t))
+        memset(self.depths, 0xff, sizeof(self.depths))
         self.found = <candidate *>malloc(MAX_CANDIDATES * sizeof(candidate))
         if (self.scanned == NULL or self.in_flight == NULL or self.bloom_bits == NULL
                 or self.found == NULL):
@@ -150,7 +160,11 @@ cdef class Scan(Rates):
         """Best log price of a pair for token_in among its pools but `slot`."""
         cdef const token_pair *p = &self.pairs[pair]
         cdef int way = token_in != p.token[0]
-        return p.second[way] if p.first[way] == slot else p.best[way]
+        if p.first[way] != slot:
+            return p.best[way]
+        if p.n == 1:
+            return -INFINITY
+        return self.links[self.orders[p.links_at + way * p.cap + 1]].price[way]
 
     cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil:
         """Finds every cycle of 2 to max_hops swaps through any of n pools that gains at the
@@ -205,18 +219,18 @@ cdef class Scan(Rates):
         cdef const token_node *near = &self.nodes[y if forward else x]
         cdef uint32_t end = x if forward else y, a, pair, i
         cdef uint32_t path[2]
-        cdef const float *gains = near.out if forward else near.back
+        cdef const float *gains = edge_out(near) if forward else edge_back(near)
         cdef float limit = float_below(
             -start - (self.most_back[x] if forward else self.most_out[y]))
         i = edges_next_above(gains, 0, near.n, limit)
         while i < near.n:
-            a = near.token[i]
+            a = edge_token(near)[i]
             if a != end:
                 pair = self.find_pair(min(a, end), max(a, end))
                 if pair != NO_PAIR:
-                    path[0], path[1] = near.pair[i], pair
+                    path[0], path[1] = edge_pair(near)[i], pair
                     if not forward:
-                        path[0], path[1] = pair, near.pair[i]
+                        path[0], path[1] = pair, edge_pair(near)[i]
                     self.try_path(hop, y, path, 2, gain)
             i = edges_next_above(gains, i + 1, near.n, limit)
 
@@ -229,8 +243,8 @@ cdef class Scan(Rates):
         cdef const token_node *near = &self.nodes[y if forward else x]
         cdef const token_node *far = &self.nodes[end]
         cdef const token_node *middle
-        cdef const float *gains = near.out if forward else near.back
-        cdef const float *far_gains = far.back if forward else far.out
+        cdef const float *gains = edge_out(near) if forward else edge_back(near)
+        cdef const float *far_gains = edge_back(far) if forward else edge_out(far)
         cdef const float *walked
         cdef float *most = self.most_out if forward else self.most_back
         cdef float far_most = self.most_back[x] if forward else self.most_out[y]
@@ -241,8 +255,8 @@ cdef class Scan(Rates):
         cdef uint32_t a, b, i, j, n, pair
         i = edges_next_above(gains, 0, near.n, limit)
         while i < near.n:
-            a, leg = near.token[i], start + gains[i]
-            path[first] = near.pair[i]
+            a, leg = edge_token(near)[i], start + gains[i]
+            path[first] = edge_pair(near)[i]
             i = edges_next_above(gains, i + 1, near.n, limit)
             if a == end or leg + most[a] + far_most <= 0.0:
                 continue
@@ -252,7 +266,7 @@ cdef class Scan(Rates):
                     continue
             middle = &self.nodes[a]
             if middle.n <= far.n:
-                walked, n = middle.out if forward else middle.back, middle.n
+                walked, n = edge_out(middle) if forward else edge_back(middle), middle.n
                 rest = float_below(-leg - far_most)
             else:
                 walked, n = far_gains, far.n
@@ -260,11 +274,11 @@ cdef class Scan(Rates):
             j = edges_next_above(walked, 0, n, rest)
             while j < n:
                 if middle.n <= far.n:
-                    b, path[1] = middle.token[j], middle.pair[j]
+                    b, path[1] = edge_token(middle)[j], edge_pair(middle)[j]
                     pair = NO_PAIR if b == x or b == y else self.find_pair(min(b, end), max(b, end))
                     path[last] = pair
                 else:
-                    b, path[last] = far.token[j], far.pair[j]
+                    b, path[last] = edge_token(far)[j], edge_pair(far)[j]
                     pair = NO_PAIR if b == x or b == y or b == a else self.find_pair(
                         min(a, b), max(a, b))
                     path[1] = pair
@@ -341,7 +355,6 @@ cdef class Scan(Rates):
         cdef virtual_pool now[MAX_HOPS]
         cdef virtual_pool deepest[MAX_HOPS]
         cdef swap_way way
-        cdef pool_state state
         cdef double rate
         cdef bint bounded = gain < NEAR_LOG
         cdef candidate *c
@@ -381,8 +394,7 @@ cdef class Scan(Rates):
         for i in range(n):
             c.hop[i] = hop[(start + i) % n]
             way.token_in, way.token_out = c.hop[i].index_in, c.hop[i].index_out
-            self.view(c.hop[i].slot, &state, False)
-            virtual_of(&state, way, &now[i], &deepest[i])
+            self.look_up(c.hop[i].slot, way, &now[i], &deepest[i])
             bounded &= deepest[i].reserve_in > 0.0
         # Without a price the candidate is kept, to be dropped by name.
         rate = self.price_in_base(c.hop[0].token_in)
@@ -393,6 +405,23 @@ cdef class Scan(Rates):
         if bounded and rate > 0.0:
             closed_form(deepest, n, 1.0, &c.bound)
             c.bound *= (1.0 + BOUND_ERROR) / rate
+
+    cdef void look_up(self, uint32_t slot, swap_way way, virtual_pool *now,
+                      virtual_pool *deepest) noexcept nogil:
+        """virtual_of a pool of the table: one pool is in many of an event's candidates."""
+        cdef uint32_t sequence = self.table.t.slots[slot].sequence
+        cdef known_depth *known = &self.depths[
+            (2 * slot + (way.token_in < way.token_out)) % KNOWN_DEPTHS]
+        cdef pool_state state
+        if self.advanced == NULL and known.slot == slot and known.sequence == sequence \
+                and known.way.token_in == way.token_in and known.way.token_out == way.token_out:
+            now[0], deepest[0] = known.now, known.deepest
+            return
+        self.view(slot, &state, False)
+        virtual_of(&state, way, now, deepest)
+        if self.advanced == NULL:
+            known.slot, known.sequence, known.way = slot, sequence, way
+            known.now, known.deepest = now[0], deepest[0]
 
     cdef void halve(self) noexcept nogil:
         """Makes room: of the candidates, those with the lower estimates go."""

@@ -460,7 +460,7 @@ cdef class Search(Scan):
         self.mark(False)
         self.sort_plans()
         for i in range(self.n_plans):
-            memcpy(self.plans[i].token, self.token_bytes + 20 * self.plans[i].hop[0].token_in, 20)
+            memcpy(self.plans[i].token, self.table.t.tokens + 20 * self.plans[i].hop[0].token_in, 20)
         return self.n_plans
 
     cdef void appraise(self, uint64_t gas_price) noexcept nogil:
@@ -515,7 +515,7 @@ cdef class Search(Scan):
             return why
         self.scratch.deadline = 0
         self.finish(&self.scratch, net)
-        memcpy(self.scratch.token, self.token_bytes + 20 * self.scratch.hop[0].token_in, 20)
+        memcpy(self.scratch.token, self.table.t.tokens + 20 * self.scratch.hop[0].token_in, 20)
         return why
 
     cdef void finish(self, swap_plan *plan, double *net) noexcept nogil:
