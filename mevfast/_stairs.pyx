@@ -22,6 +22,7 @@ from mevfast.types cimport (
     POOL_CURVE_TRICRYPTO_NG,
     POOL_CURVE_TWOCRYPTO_NG,
     POOL_UNISWAP_V2,
+    POOL_UNISWAP_V3,
     POOL_UNISWAP_V4,
     pool_state,
 )
@@ -78,6 +79,8 @@ cdef struct stair:
     double tolerance              # of least inputs, units of the cycle's token
     double fee                    # share of the place's amount that its pool rounds to a unit,
     bint up                       # up or down; 0 where it does not
+    bint crosses                  # by ranges, in each for itself:
+    double phase                  # the pool swaps so much of it before that
 
 
 cdef double snapped(const stair *s, double amount) noexcept nogil:
@@ -85,8 +88,8 @@ cdef double snapped(const stair *s, double amount) noexcept nogil:
     cdef double due
     if s.fee <= 0.0:
         return amount
-    due = fmax(floor(amount * s.fee + 0.5), 1.0)
-    return floor(due / s.fee) if s.up else ceil(due / s.fee) - 1.0
+    due = fmax(floor((amount - s.phase) * s.fee + 0.5), 1.0)
+    return (floor(due / s.fee) if s.up else ceil(due / s.fee) - 1.0) + s.phase
 
 
 cdef bint step_to(cycle *c, const stair *s, double amount) noexcept nogil:
@@ -113,6 +116,22 @@ cdef void climb_neighbours(cycle *c, const stair *s, double base) noexcept nogil
         for i in range(1, MOST_CLIMBED + 1):
             if certain(c) or not (step_to(c, s, base + way * i) or i == 1):
                 break
+
+
+cdef void climb_fee_stair(cycle *c, stair *s, double base) noexcept nogil:
+    """The amounts near whose rounded fee takes least, and in a pool that rounds the fee of every
+    range that it crosses, how far they are off for it."""
+    cdef double step = ceil(0.5 / s.fee), here
+    climb_neighbours(c, s, snapped(s, base))
+    if not certain(c):
+        climb_neighbours(c, s, snapped(s, base + 1.0 / s.fee))
+    while s.crosses and step >= 1.0 and not certain(c):
+        here = u256_to_double(&c.best.amount[s.place])
+        if not step_to(c, s, here + step):
+            step_to(c, s, here - step)
+        step = ceil(0.5 * step) if step > 1.0 else 0.0
+    here = u256_to_double(&c.best.amount[s.place])
+    s.phase = here - snapped(s, here)
 
 
 cdef void search_noise(cycle *c, const stair *s, double base, double width,
@@ -154,32 +173,35 @@ cdef double candidate_cost(const cycle *c, uint32_t place) noexcept nogil:
 
 
 cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const double *rises,
-                       double target_x, double enough) noexcept nogil:
-    """The input nearest to target_x at which a moving fee is just below where it would be rounded
-    to a unit more: there the pool pays up to that unit too much. Tries it; returns where it is.
+                       double target_x, double bend, double enough) noexcept nogil:
+    """Tries the best inputs near target_x for a moving fee as it is rounded, down to 1e-10.
 
-    With several such fees, the one whose unit is worth most.
+    While the rounded fee stays the same, profit peaks a little further on in the fee's direction,
+    at x_same, or at the end where the fee itself is almost a unit more. That is looked at for the
+    two such stretches whose ends are about target_x. Returns what paid more, or target_x; with
+    several such fees, for the one whose unit is worth most.
     """
-    cdef double start = u256_to_double(&c.best.amount[0]), per_x = 1.0, worth, most = enough
-    cdef double rise = 0.0, fee = 0.0, at, edge, x, best_x = target_x
+    cdef double start = u256_to_double(&c.best.amount[0]), per_x = 1.0, worth = 1.0, lost
+    cdef double most = enough, rise = 0.0, fee = 0.0, here, x, x_same, x_end, best_x = target_x
     cdef u256 amount, before
     cdef uint32_t i
     cdef int side
-    worth = 1.0
     for i in range(c.n):
         worth *= slopes[i]
     for i in range(c.n):
         worth /= slopes[i]
-        if rises[i] != 0.0 and FEE_UNIT * u256_to_double(&c.best.amount[i + 1]) * worth > most:
-            most = FEE_UNIT * u256_to_double(&c.best.amount[i + 1]) * worth
-            fee, rise = fees[i], rises[i] * per_x
+        lost = FEE_UNIT * u256_to_double(&c.best.amount[i + 1]) * worth
+        if rises[i] != 0.0 and lost > most:
+            most, fee, rise = lost, fees[i], rises[i] * per_x
         per_x *= slopes[i]
     if rise == 0.0 or not fabs(rise) < INFINITY:
         return target_x
-    at = floor(fee + rise * (target_x - start))
+    x_same = target_x + most * rise / bend
+    here = floor(fee + rise * (target_x - start))
     for side in range(2):
-        edge = at + side - FEE_SHORT
-        x = start + (edge - fee) / rise
+        x_end = start + (here + 1.0 - side - FEE_SHORT - fee) / rise
+        x = x_end - (1.0 - 2.0 * FEE_SHORT) / rise
+        x = fmin(fmax(x_same, fmin(x, x_end)), fmax(x, x_end))
         if not 0.5 * start < x < 2.0 * start or u256_from_double(&amount, x) != 0 \
                 or u256_lt(c.cap, &amount):
             continue
@@ -203,6 +225,8 @@ cdef double find_place(const cycle *c, stair *s, double *worth) noexcept nogil:
         if worth[i] > worth[s.place]:
             s.place = i
     s.fee = pool_input_fee(c.pools[s.place], c.ways[s.place].token_in, &s.up)
+    s.phase = 0.0
+    s.crosses = POOL_UNISWAP_V3 <= c.pools[s.place].kind <= POOL_UNISWAP_V4
     return noise
 
 
@@ -217,9 +241,10 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     cdef double rises[CYCLE_HOPS]
     cdef double profit = u256_to_double(&c.best.profit), enough, per_x = 1.0, noise, width, base
     cdef uint32_t i
+    bend = fmax(bend, 1e-300)
     enough = ENOUGH * profit if profit >= LARGE_PROFIT else ENOUGH_UNITS
     slopes_of(c, s.slopes, fees, rises)
-    target_x = climb_fees(c, s.slopes, fees, rises, target_x, enough)
+    target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
     noise = find_place(c, &s, worth)
     if noise <= enough:
         return
@@ -230,14 +255,12 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
                  + (target_x - u256_to_double(&c.best.amount[0])) * per_x + 0.5)
     climb_neighbours(c, &s, base)
     if s.fee > 0.0 and worth[s.place] > enough and not certain(c):
-        climb_neighbours(c, &s, snapped(&s, base))
-        if not certain(c):
-            climb_neighbours(c, &s, snapped(&s, base + 1.0 / s.fee))
+        climb_fee_stair(c, &s, base)
     # Amounts of the place are exact now. The cycle's own token rounds at both ends, to the same
     # effect at the optimum, where a unit more of it in brings a unit more.
     noise -= worth[s.place] + (worth[c.n] if s.place == 0 else 0.0)
     if noise > enough and not certain(c):
-        width = fmin(sqrt(2.0 * noise / fmax(bend, 1e-300)) * per_x, 0.5 * base)
+        width = fmin(sqrt(2.0 * noise / bend) * per_x, 0.5 * base)
         search_noise(c, &s, base, width, <uint32_t>fmin(
             fmin(noise / enough, EFFORT / candidate_cost(c, s.place)), fmin(width, MOST_SPREAD)))
     if s.place == 0 and not certain(c):
