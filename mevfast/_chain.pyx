@@ -112,6 +112,8 @@ cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
     cdef double slopes[CYCLE_HOPS]
     cdef uint32_t i
     cdef int status
+    if u256_lt(c.cap, x):
+        return CHAIN_REFUSED
     c.best.quotes += c.n
     status = run_chain(c.pools, c.ways, c.n, x, amounts, NULL if slope == NULL else slopes)
     if status != CHAIN_OK:

@@ -368,7 +368,7 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
         x = fmin(fmax(x, 1.0), limit)
         if u256_from_double(&amount, x) != 0:
             return -1
-        if u256_lt(c.cap, &amount):
+        if x >= limit or u256_lt(c.cap, &amount):
             amount = c.cap[0]
         status = try_amount(c, &amount, &slope)
         if status == CHAIN_ODD and odd < 3:  # this very amount: the next one may do
@@ -417,7 +417,7 @@ cdef int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
         return 1
     if u256_from_double(&amount, fmax(x, 1.0)) != 0 or not u256_fits_u128(&amount):
         return -1
-    if u256_lt(c.cap, &amount):
+    if x >= u256_to_double(c.cap) or u256_lt(c.cap, &amount):
         amount = c.cap[0]
     c.best.quotes += c.n
     if not v2_chain_run(hops, c.n, u256_lo128(&amount), amounts) or keep_better(c, amounts) != 0:

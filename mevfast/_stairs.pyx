@@ -101,7 +101,7 @@ cdef bint step_to(cycle *c, const stair *s, double amount) noexcept nogil:
         x = want
     elif least_input(c, s.place, &want, s.tolerance, s.slopes, &x) != 0:
         return False
-    if u256_is_zero(&x) or u256_lt(c.cap, &x) or u256_eq(&x, &c.best.amount[0]):
+    if u256_is_zero(&x) or u256_eq(&x, &c.best.amount[0]):
         return False
     try_amount(c, &x, NULL)
     return u256_lt(&before, &c.best.profit)
@@ -118,10 +118,16 @@ cdef void climb_neighbours(cycle *c, const stair *s, double base) noexcept nogil
                 break
 
 
-cdef void climb_fee_stair(cycle *c, stair *s, double base) noexcept nogil:
+cdef void climb_fee_stair(cycle *c, stair *s, double base, double bend) noexcept nogil:
     """The amounts near whose rounded fee takes least, and in a pool that rounds the fee of every
-    range that it crosses, how far they are off for it."""
-    cdef double step = ceil(0.5 / s.fee), here
+    range that it crosses, how far they are off for it.
+
+    Between them the rounded fee stays the same: where they are far apart, profit peaks before the
+    next one, at the amount whose last unit pays without a fee. `bend` is by units of the place.
+    """
+    cdef double step = ceil(0.5 / s.fee), here = s.fee * c.target / bend
+    if 1.0 <= here < 1.0 / s.fee:
+        climb_neighbours(c, s, floor(base + here))
     climb_neighbours(c, s, snapped(s, base))
     if not certain(c):
         climb_neighbours(c, s, snapped(s, base + 1.0 / s.fee))
@@ -202,8 +208,7 @@ cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const
         x_end = start + (here + 1.0 - side - FEE_SHORT - fee) / rise
         x = x_end - (1.0 - 2.0 * FEE_SHORT) / rise
         x = fmin(fmax(x_same, fmin(x, x_end)), fmax(x, x_end))
-        if not 0.5 * start < x < 2.0 * start or u256_from_double(&amount, x) != 0 \
-                or u256_lt(c.cap, &amount):
+        if not 0.5 * start < x < 2.0 * start or u256_from_double(&amount, x) != 0:
             continue
         before = c.best.profit
         try_amount(c, &amount, NULL)
@@ -255,7 +260,7 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
                  + (target_x - u256_to_double(&c.best.amount[0])) * per_x + 0.5)
     climb_neighbours(c, &s, base)
     if s.fee > 0.0 and worth[s.place] > enough and not certain(c):
-        climb_fee_stair(c, &s, base)
+        climb_fee_stair(c, &s, base, bend / per_x)
     # Amounts of the place are exact now. The cycle's own token rounds at both ends, to the same
     # effect at the optimum, where a unit more of it in brings a unit more.
     noise -= worth[s.place] + (worth[c.n] if s.place == 0 else 0.0)
