@@ -1,13 +1,33 @@
 """Swaps one after another: what sizing asks of a cycle's pools."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from mevfast.types cimport pool_state
-from mevfast.u256 cimport u256
+from mevfast.u256 cimport u128, u256
 
 
-cdef enum:
-    CYCLE_HOPS = 4
+cdef extern from "v2_chain.h" nogil:
+    enum:
+        CYCLE_HOPS
+
+    # A swap's direction: indices into the pool's own tokens.
+    ctypedef struct swap_way:
+        uint8_t token_in
+        uint8_t token_out
+
+    ctypedef struct v2_hop:
+        u128 reserve_in
+        u128 reserve_out
+        uint64_t kept
+
+    bint v2_chain_load(
+        v2_hop *hops, const pool_state **pools, const swap_way *ways, uint32_t n,
+    ) noexcept
+    double v2_chain_best(
+        const v2_hop *hops, uint32_t n, double target, double limit, double *most,
+    ) noexcept
+    bint v2_chain_run(const v2_hop *hops, uint32_t n, u128 x, u256 *amounts) noexcept
+
 
 # What run_chain answers where it carries no amounts to the end.
 cdef enum chain_status:
@@ -15,10 +35,6 @@ cdef enum chain_status:
     CHAIN_TOO_LITTLE              # some pool pays nothing for what reaches it
     CHAIN_REFUSED                 # some pool refuses what reaches it, or cannot take it all
     CHAIN_ODD                     # some pool's own search fails at this very amount
-
-# A swap's direction: indices into the pool's own tokens.
-cdef struct swap_way:
-    uint8_t token_in, token_out
 
 cdef struct sized_cycle:
     u256 amount[CYCLE_HOPS + 1]   # into hop 0, between the hops, out of the last one
@@ -40,12 +56,14 @@ cdef struct cycle:
     const lender_fee *fee
     const u256 *cap
     double target                 # the price of the whole cycle at the best input: 1 + the fee
+    double most                   # what no input pays more than; infinity where that is unknown
     sized_cycle *best             # what pays most of all that was tried
 
 cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noexcept nogil
 cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
                    const u256 *amount_in, u256 *amounts, double *slopes) noexcept nogil
+cdef int keep_better(cycle *c, const u256 *amounts) noexcept nogil
 cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil
-cdef void slopes_of(const cycle *c, double *slopes) noexcept nogil
+cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises) noexcept nogil
 cdef int least_input(cycle *c, uint32_t place, const u256 *want, double tolerance,
                      const double *slopes, u256 *x) noexcept nogil

@@ -4,10 +4,10 @@ Owns what an input brings and what the least input is that brings something; mus
 inputs are chosen.
 """
 
-from libc.math cimport fabs, fmax, fmin, sqrt
+from libc.math cimport fabs, fmax
 from libc.stdint cimport uint32_t
 
-from mevfast._pool cimport pool_quote_exact, pool_slope
+from mevfast._pool cimport pool_quote_exact, pool_slope, pool_slope_and_fee
 from mevfast.types cimport (
     POOL_BALANCER_COMPOSABLE_STABLE,
     POOL_BALANCER_WEIGHTED,
@@ -35,7 +35,6 @@ from mevfast.u256 cimport (
     u256_mul_div_up,
     u256_shr,
     u256_sub,
-    u256_sub_u64,
     u256_to_double,
 )
 
@@ -90,26 +89,11 @@ cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
     return CHAIN_OK
 
 
-cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
-    """Quotes x through the cycle and keeps it where it pays more than the best so far.
-
-    Returns the chain_status; `slope`, where it is not NULL, receives the price of the whole cycle
-    for the last unit of x.
-    """
-    cdef u256 amounts[CYCLE_HOPS + 1]
-    cdef double slopes[CYCLE_HOPS]
+cdef int keep_better(cycle *c, const u256 *amounts) noexcept nogil:
+    """Makes exact amounts the best where they pay more; CHAIN_REFUSED where the fee overflows."""
     cdef u256 cost, profit
     cdef uint32_t i
-    cdef int status
-    c.best.quotes += c.n
-    status = run_chain(c.pools, c.ways, c.n, x, amounts, NULL if slope == NULL else slopes)
-    if status != CHAIN_OK:
-        return status
-    if slope != NULL:
-        slope[0] = 1.0
-        for i in range(c.n):
-            slope[0] *= slopes[i]
-    if lender_fee_of(c.fee, x, &cost) != 0 or u256_add(&cost, &cost, x) != 0:
+    if lender_fee_of(c.fee, &amounts[0], &cost) != 0 or u256_add(&cost, &cost, &amounts[0]) != 0:
         return CHAIN_REFUSED
     if u256_sub(&profit, &amounts[c.n], &cost) == 0 and u256_lt(&c.best.profit, &profit):
         c.best.profit = profit
@@ -118,8 +102,32 @@ cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
     return CHAIN_OK
 
 
-cdef void slopes_of(const cycle *c, double *slopes) noexcept nogil:
-    """What the last unit into each pool adds to what it pays, for the best amounts so far."""
+cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
+    """Quotes x through the cycle and keeps it where it pays more than the best so far.
+
+    Returns the chain_status; `slope`, where it is not NULL, receives the price of the whole cycle
+    for the last unit of x.
+    """
+    cdef u256 amounts[CYCLE_HOPS + 1]
+    cdef double slopes[CYCLE_HOPS]
+    cdef uint32_t i
+    cdef int status
+    if u256_lt(c.cap, x):
+        return CHAIN_REFUSED
+    c.best.quotes += c.n
+    status = run_chain(c.pools, c.ways, c.n, x, amounts, NULL if slope == NULL else slopes)
+    if status != CHAIN_OK:
+        return status
+    if slope != NULL:
+        slope[0] = 1.0
+        for i in range(c.n):
+            slope[0] *= slopes[i]
+    return keep_better(c, amounts)
+
+
+cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises) noexcept nogil:
+    """What the last unit into each pool adds to what it pays, for the best amounts so far, and
+    what pool_slope_and_fee says of fees."""
     cdef pool_quote q
     cdef const sized_cycle *best = c.best
     cdef uint32_t i
@@ -129,8 +137,9 @@ cdef void slopes_of(const cycle *c, double *slopes) noexcept nogil:
             c.pools[i], c.ways[i].token_in, c.ways[i].token_out, True, &best.amount[i], &q
         ) != QUOTE_OK:
             q.price_after = 0.0  # cannot be: it was quoted before
-        slopes[i] = pool_slope(c.pools[i], c.ways[i].token_in, c.ways[i].token_out,
-                               &best.amount[i], &best.amount[i + 1], q.price_after)
+        slopes[i] = pool_slope_and_fee(
+            c.pools[i], c.ways[i].token_in, c.ways[i].token_out, &best.amount[i],
+            &best.amount[i + 1], q.price_after, &fees[i], &rises[i])
 
 
 # ---- backwards ----

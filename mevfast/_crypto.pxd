@@ -10,6 +10,7 @@ cdef double crypto_marginal_price(
 ) noexcept nogil
 cdef double crypto_slope(
     const crypto_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+    double *fee_at, double *fee_rise,
 ) noexcept nogil
 cdef double crypto_price_bound(
     const crypto_state *s, int token_in, int token_out,

@@ -291,13 +291,18 @@ cdef double _slope_by_quotes(
 
 cdef double crypto_slope(
     const crypto_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+    double *fee_at, double *fee_rise,
 ) noexcept nogil:
-    """d(output) / d(input) at the end of a swap: (dy (1 - fee))' with the fee where it ends."""
+    """d(output) / d(input) at the end of a swap: (dy (1 - fee))' with the fee where it ends.
+
+    fee_at receives that fee before the contract rounds it, 1e-10, fee_rise its own slope.
+    """
     cdef double x[3]
     cdef double start, got, last, fee = 0.0, rise = 0.0, total = 0.0, product = 1.0
     cdef double d = u256_to_double(&s.d), g = u256_to_double(&s.gamma) / 1e18, m, common, spread
     cdef double slope
     cdef int k, n = s.n_tokens
+    fee_at[0] = fee_rise[0] = 0.0
     if s.ramping:  # its invariant is not s.d
         return _slope_by_quotes(s, i, j, amount_in)
     for k in range(n):
@@ -324,6 +329,8 @@ cdef double crypto_slope(
     spread = (g + m) * (g + m * (3.0 - 2.0 * m)) * d
     slope = (common + spread / x[i]) / (common + spread / x[j])
     rise *= 1.0 / x[i] - n / total - slope * (1.0 / x[j] - n / total)
+    fee_at[0] = fee * 1e10
+    fee_rise[0] = rise * 1e10 * _unit(s, i)
     slope = (slope * (1.0 - fee) - (start - x[j]) * rise) * (_unit(s, i) / _unit(s, j))
     return slope if 0.0 < slope < INFINITY else 0.0
 

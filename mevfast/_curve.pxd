@@ -10,6 +10,7 @@ cdef double curve_marginal_price(
 ) noexcept nogil
 cdef double curve_slope(
     const curve_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+    double *fee_at, double *fee_rise,
 ) noexcept nogil
 cdef double curve_price_bound(
     const curve_state *s, int token_in, int token_out,

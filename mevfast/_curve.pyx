@@ -210,17 +210,20 @@ cdef bint _fee_moves(const curve_state *s) noexcept nogil:
 
 cdef double curve_slope(
     const curve_state *s, int i, int j, const u256 *amount_in, const u256 *amount_out,
+    double *fee_at, double *fee_rise,
 ) noexcept nogil:
     """d(output) / d(input) at the end of a swap.
 
     The curve's slope where the swap ends before the fee, with the fee taken off; NG's fee changes
-    with the input too: (dy (1 - fee))' = dy' (1 - fee) - dy fee'.
+    with the input too: (dy (1 - fee))' = dy' (1 - fee) - dy fee'. fee_at receives that fee before
+    the contract rounds it, 1e-10, fee_rise its own slope.
     """
     cdef stable_form f
     cdef double x[POOL_MAX_TOKENS]
     cdef double one = <double>STABLE_FEE_DENOMINATOR, scale = u256_to_double(&s.rate[j]) * 1e-18
     cdef double x_in, x_out, got, fee, rise = 0.0, m, u, v, spread, last, slope
     cdef int k
+    fee_at[0] = fee_rise[0] = 0.0
     if s.status != QUOTE_OK:
         return 0.0
     for k in range(s.n_tokens):
@@ -248,7 +251,10 @@ cdef double curve_slope(
         if not x[k] > 0.0:
             return 0.0
     slope = stable_slope(x, u256_to_double(&s.d), <double>f.ann / f.a_precision, f.n, i, j)
-    slope = slope * (1.0 - fee) - (x_out - x[j]) * rise * (v + u * slope)
+    rise *= v + u * slope
+    fee_at[0] = fee * one
+    fee_rise[0] = rise * one * u256_to_double(&s.rate[i]) * 1e-18
+    slope = slope * (1.0 - fee) - (x_out - x[j]) * rise
     slope *= u256_to_double(&s.rate[i]) / u256_to_double(&s.rate[j])
     return slope if 0.0 < slope < INFINITY else 0.0
 

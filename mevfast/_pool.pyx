@@ -279,18 +279,49 @@ cdef double pool_slope(
 
     Unlike price_after, of a pool that has not kept the swap's fee, and with the change of the fee.
     """
+    cdef double fee_at, fee_rise
+    return pool_slope_and_fee(s, token_in, token_out, amount_in, amount_out, price_after, &fee_at,
+                              &fee_rise)
+
+
+cdef double pool_slope_and_fee(
+    const pool_state *s, int token_in, int token_out, const u256 *amount_in,
+    const u256 *amount_out, double price_after, double *fee_at, double *fee_rise,
+) noexcept nogil:
+    """pool_slope, and of a pool whose fee moves with the swap, the fee at its end in the units in
+    which the contract rounds it down, and what a unit of input adds to it; 0 otherwise."""
     cdef pool_family family = _family(s.kind)
+    fee_at[0] = fee_rise[0] = 0.0
     if family == FAMILY_V2:
         return v2_slope(&s.v2, token_in == 0, amount_in, price_after)
     if family == FAMILY_SOLIDLY:
         return solidly_slope(&s.solidly, token_in, amount_in, amount_out)
     if family == FAMILY_CURVE:
-        return curve_slope(&s.curve, token_in, token_out, amount_in, amount_out)
+        return curve_slope(
+            &s.curve, token_in, token_out, amount_in, amount_out, fee_at, fee_rise
+        )
     if family == FAMILY_CRYPTO:
-        return crypto_slope(&s.crypto, token_in, token_out, amount_in, amount_out)
+        return crypto_slope(
+            &s.crypto, token_in, token_out, amount_in, amount_out, fee_at, fee_rise
+        )
     if family == FAMILY_BALANCER:
         return balancer_slope(&s.balancer, token_in, token_out, amount_in, amount_out)
     return price_after
+
+
+cdef double pool_input_fee(const pool_state *s, int token_in, bint *up) noexcept nogil:
+    """The share of the input that the pool rounds to a unit of it, up or down, before it swaps the
+    rest: amounts just before that unit is due are worth up to a unit more. 0.0 where there is none.
+    """
+    cdef pool_family family = _family(s.kind)
+    up[0] = family != FAMILY_SOLIDLY
+    if family == FAMILY_V3:
+        return s.v3.fee_pips[token_in] * 1e-6
+    if family == FAMILY_BALANCER:
+        return u256_to_double(&s.balancer.swap_fee) * 1e-18
+    if family == FAMILY_SOLIDLY and (s.kind == POOL_SOLIDLY or s.solidly.stable):
+        return <double>s.solidly.fee[token_in] / s.solidly.fee_denominator
+    return 0.0
 
 
 cdef void pool_reserves(
@@ -501,6 +532,23 @@ cdef class Pool:
         cdef int i, j
         self._tokens(&i, &j, token_in, token_out)
         return pool_marginal_price(&self.state, i, j)
+
+    def price_bound(self, token_in, token_out=None):
+        """Tokens out per token in that no exact-in swap beats, whatever its size; fee taken off."""
+        cdef int i, j
+        self._tokens(&i, &j, token_in, token_out)
+        return pool_price_bound(&self.state, i, j)
+
+    def slope(self, token_in, amount, token_out=None):
+        """What the last unit of an exact-in swap of `amount` adds to its output; 0.0 if refused."""
+        cdef u256 wei
+        cdef pool_quote q
+        cdef int i, j
+        self._tokens(&i, &j, token_in, token_out)
+        u256_from_pyint(&wei, amount)
+        if pool_quote_exact(&self.state, i, j, True, &wei, &q) != QUOTE_OK:
+            return 0.0
+        return pool_slope(&self.state, i, j, &q.amount_in, &q.amount_out, q.price_after)
 
     def time_quotes(self, token_in, amount, exact, count, token_out=None):
         """CPU seconds that `count` equal quotes take in a C loop: for benches."""

@@ -22,15 +22,20 @@ from mevfast._chain cimport (
     CHAIN_TOO_LITTLE,
     CYCLE_HOPS,
     cycle,
-    least_input,
     lender_fee,
     lender_fee_of,
+    keep_better,
     run_chain,
     sized_cycle,
     slopes_of,
     swap_way,
     try_amount,
+    v2_chain_best,
+    v2_chain_load,
+    v2_chain_run,
+    v2_hop,
 )
+from mevfast._stairs cimport certain, climb_stairs
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._pool cimport (
     Pool,
@@ -55,25 +60,24 @@ from mevfast.u256 cimport (
     i128_to_double,
     u128_to_double,
     u256,
-    u256_add,
-    u256_add_u64,
+    u256_fits_u128,
     u256_from_double,
     u256_from_u64,
     u256_is_zero,
+    u256_lo128,
     u256_lt,
-    u256_sub,
-    u256_sub_u64,
     u256_to_double,
 )
 
 cdef uint32_t MAX_STEPS = 96
+cdef uint32_t REFINE_STEPS = 6
 cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
 cdef enum:
     GRID = 12                        # points of the look before a climb,
 cdef double GRID_RATIO = 3.0         # each so many times the one before
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
-cdef double FINE = 1e-11
+cdef double FINE = 1e-11             # of the profit: what the finish still climbs for
 # How far the most liquidity of a V3 pool is looked for.
 cdef int32_t NEAR_TICKS = 1000
 cdef double NEAR_LOG = 0.0999                    # just within: 1,000 * ln(1.0001)
@@ -364,7 +368,7 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
         x = fmin(fmax(x, 1.0), limit)
         if u256_from_double(&amount, x) != 0:
             return -1
-        if u256_lt(c.cap, &amount):
+        if x >= limit or u256_lt(c.cap, &amount):
             amount = c.cap[0]
         status = try_amount(c, &amount, &slope)
         if status == CHAIN_ODD and odd < 3:  # this very amount: the next one may do
@@ -393,50 +397,140 @@ cdef void begin(cycle *c, const pool_state **pools, const swap_way *ways, uint32
                 const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
     c.pools, c.ways, c.n, c.fee, c.cap, c.best = pools, ways, n, fee, cap, best
     c.target = 1.0 + fee.rate
+    c.most = INFINITY
+
+
+cdef double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
+    """The best input of a chain of V2 pairs in closed form; fills c.most, of such inputs only."""
+    cdef double x = v2_chain_best(hops, c.n, c.target, u256_to_double(c.cap), &c.most)
+    if c.fee.half_up:
+        c.most += 0.5  # by which the lender may round down
+    return x
+
+
+cdef int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
+    """size_cycle for V2 pairs: 0 or 1, or -1 where the closed form's input is refused."""
+    cdef u256 amounts[CYCLE_HOPS + 1]
+    cdef u256 amount
+    cdef double x = look_ahead(c, hops)
+    if c.most < 1.0:
+        return 1
+    if u256_from_double(&amount, fmax(x, 1.0)) != 0 or not u256_fits_u128(&amount):
+        return -1
+    if x >= u256_to_double(c.cap) or u256_lt(c.cap, &amount):
+        amount = c.cap[0]
+    c.best.quotes += c.n
+    if not v2_chain_run(hops, c.n, u256_lo128(&amount), amounts) or keep_better(c, amounts) != 0:
+        return -1
+    return -1 if u256_is_zero(&c.best.profit) else 0
 
 
 cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                     const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
     """An input in [1, cap] whose exact profit is within 1e-9 of the largest, for ranking.
 
-    Returns 0 with `best` filled, 1 where no input pays, -1 where every input tried was refused.
+    Less near where a unit of some token on the way is worth more than that. Returns 0 with `best`
+    filled, 1 where no input pays, -1 where every input tried was refused.
     """
     cdef cycle c
+    cdef v2_hop hops[CYCLE_HOPS]
+    cdef int status = -1
     begin(&c, pools, ways, n, fee, cap, best)
     u256_from_u64(&best.profit, 0)
     best.quotes = 0
-    return climb(&c, COARSE, 0.0)
+    if v2_chain_load(hops, pools, ways, n):
+        status = size_pairs(&c, hops)
+    if status < 0:
+        status = climb(&c, COARSE, 0.0)
+        if u256_is_zero(&best.profit) and rescue(&c):
+            status = 0
+    return status
 
 
-cdef void polish(cycle *c) noexcept nogil:
-    """Integer finish: the least input that pays the same output, then the neighbours."""
-    cdef u256 x
-    cdef double slopes[CYCLE_HOPS]
-    cdef int step
-    slopes_of(c, slopes)
-    if least_input(c, c.n, &c.best.amount[c.n], 0.0, slopes, &x) == 0:
-        if not u256_is_zero(&x) and not u256_lt(c.cap, &x):
-            try_amount(c, &x, NULL)
-    for step in range(2):
-        if step == 0:
-            if u256_add_u64(&x, &c.best.amount[0], 1) != 0 or u256_lt(c.cap, &x):
-                continue
-        elif u256_sub_u64(&x, &c.best.amount[0], 1) != 0 or u256_is_zero(&x):
-            continue
-        try_amount(c, &x, NULL)
+cdef bint rescue(cycle *c) noexcept nogil:
+    """Looks for a profit on the stairs where the curve has one and no input tried did: where a
+    unit of some token on the way is worth as much."""
+    cdef virtual_pool stand_in[CYCLE_HOPS]
+    cdef virtual_pool deepest
+    cdef double x, profit, amount, coarsest = 1.0
+    cdef uint32_t i
+    for i in range(c.n):
+        virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
+    x = closed_form(stand_in, c.n, c.target, &profit)
+    x = fmin(x, u256_to_double(c.cap))
+    amount = x
+    for i in range(c.n):
+        if u256_from_double(&c.best.amount[i], amount) != 0:
+            return False
+        amount *= stand_in[i].keep
+        amount *= stand_in[i].reserve_out / (stand_in[i].reserve_in + amount)
+        coarsest = fmax(coarsest, x / amount if amount > 0.0 else INFINITY)
+    if not profit > 0.0 or not coarsest > 0.01 * profit \
+            or u256_from_double(&c.best.amount[c.n], amount) != 0:
+        return False
+    climb_stairs(c, x, 2.0 * profit / (x * x))
+    return not u256_is_zero(&c.best.profit)
 
 
 cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                       const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
-    """Takes what size_cycle found to the integer optimum: no neighbouring input pays more than
-    rounding. Returns as size_cycle does; `best` never gets worse."""
+    """Takes what size_cycle found, of which it reads amounts and profit, to the integer optimum.
+
+    Up to 1e-9 of the profit, and where a unit is more than that, to the unit unless the noise of
+    two coarse tokens takes more quotes than are spent on it. Returns 0; `best` never gets worse.
+    """
     cdef cycle c
-    cdef int status
+    cdef v2_hop hops[CYCLE_HOPS]
+    cdef double x, bend
     begin(&c, pools, ways, n, fee, cap, best)
-    status = climb(&c, FINE, u256_to_double(&best.amount[0]))
-    if status == 0:
-        polish(&c)
-    return status
+    if u256_is_zero(&best.profit):
+        return 1
+    if v2_chain_load(hops, pools, ways, n):
+        x = look_ahead(&c, hops)
+        if certain(&c):
+            return 0
+    x = refine(&c, &bend)
+    climb_stairs(&c, x, bend)
+    return 0
+
+
+cdef double refine(cycle *c, double *bend) noexcept nogil:
+    """Where the curve itself peaks, by the secant from the best input so far; `bend`: how fast the
+    cycle's price falls there. Quotes on the way as long as the curve promises more than FINE."""
+    cdef double slopes[CYCLE_HOPS]
+    cdef double fees[CYCLE_HOPS]
+    cdef double rises[CYCLE_HOPS]
+    cdef double slope = 1.0, margin = 1.0, x, g, x_before = 0.0, g_before, x_next, gain, slope_next
+    cdef double limit = u256_to_double(c.cap), profit
+    cdef u256 amount
+    cdef uint32_t i, step
+    slopes_of(c, slopes, fees, rises)
+    for i in range(c.n):
+        slope *= slopes[i]
+        margin *= pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+    x = u256_to_double(&c.best.amount[0])
+    g = bent(slope, c.target)
+    g_before = bent(margin, c.target) if margin > c.target else -1e-3
+    bend[0] = 2.0 * c.target * fabs(g_before) / x
+    for step in range(REFINE_STEPS):
+        if not g < INFINITY or g == g_before:
+            return x
+        x_next = x - g * (x - x_before) / (g - g_before)
+        if not 0.5 * x < x_next < 2.0 * x:  # off the curve: the end of a V3 pool, or of the cap
+            return x
+        x_next = fmin(x_next, limit)
+        bend[0] = 2.0 * c.target * fabs((g - g_before) / (x - x_before))
+        gain = 0.5 * fabs((slope - c.target) * (x_next - x))
+        profit = u256_to_double(&c.best.profit)
+        if gain <= FINE * profit or x_next == x:
+            return x_next
+        if u256_from_double(&amount, fmax(x_next, 1.0)) != 0 \
+                or try_amount(c, &amount, &slope_next) != CHAIN_OK:
+            return x
+        x_before, g_before = x, g
+        x, slope = x_next, slope_next
+        g = bent(slope, c.target)
+    return x
 
 
 # ---- Python face ----

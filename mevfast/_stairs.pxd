@@ -1,0 +1,6 @@
+"""The integer finish of a size."""
+
+from mevfast._chain cimport cycle
+
+cdef bint certain(const cycle *c) noexcept nogil
+cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil

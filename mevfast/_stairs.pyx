@@ -1,0 +1,272 @@
+"""From nearly the best input to the integer optimum.
+
+Each pool rounds down to a unit of what it pays, so profit is a staircase in the input. Its treads
+are as wide as a unit of the coarsest token on the way: one of USDC's is 1e12 of DAI's, and what
+is put in beyond the least input for an amount of USDC is lost. So the amounts of the coarsest token
+are what is chosen from, each at its least input. Where another token on the way is coarse as well,
+its rounding is a noise over these amounts, larger than how much the curve itself differs between
+them, and many of them are looked at: neighbours, then all over the width on which the curve falls
+by less than the noise, then closer and closer about the best.
+"""
+
+from libc.math cimport INFINITY, ceil, fabs, floor, fmax, fmin, sqrt
+from libc.stdint cimport uint32_t
+
+from mevfast._chain cimport CYCLE_HOPS, cycle, least_input, slopes_of, try_amount
+from mevfast._pool cimport pool_input_fee
+from mevfast.types cimport (
+    POOL_BALANCER_COMPOSABLE_STABLE,
+    POOL_BALANCER_WEIGHTED,
+    POOL_CURVE_STABLE,
+    POOL_CURVE_STABLE_NG,
+    POOL_CURVE_TRICRYPTO_NG,
+    POOL_CURVE_TWOCRYPTO_NG,
+    POOL_UNISWAP_V2,
+    POOL_UNISWAP_V3,
+    POOL_UNISWAP_V4,
+    pool_state,
+)
+from mevfast.u256 cimport (
+    u256,
+    u256_eq,
+    u256_from_double,
+    u256_is_zero,
+    u256_lt,
+    u256_to_double,
+)
+
+cdef enum:
+    MOST_CLIMBED = 16      # neighbours one after another that each pay more
+    MOST_SPREAD = 512      # amounts looked at over the width of the noise
+    EFFORT = 2000          # and no more of them than cost as much as so many V2 quotes
+    INVERSE_QUOTES = 12    # about what the least input costs without exact output
+cdef double ENOUGH = 2e-11          # of the profit,
+cdef double ENOUGH_UNITS = 1e-3     # or where a unit is more than 1e-9 of it, this of a unit
+cdef double LARGE_PROFIT = 1e9
+cdef double FEE_UNIT = 1e-10        # in which fees that move are rounded down
+cdef double FEE_SHORT = 1e-3        # of such a unit: how near below the next one a fee is aimed at
+cdef double GOLDEN = 0.6180339887498949
+
+
+cdef bint certain(const cycle *c) noexcept nogil:
+    """Whether no input can pay more than the best so far by what matters."""
+    cdef double profit = u256_to_double(&c.best.profit)
+    return c.most - profit <= ENOUGH * profit or profit >= floor(c.most)
+
+
+cdef double quote_cost(const pool_state *s, bint backwards) noexcept nogil:
+    """Of a quote or a least input, in V2 quotes, about: see bench/results."""
+    cdef uint32_t kind = s.kind
+    cdef double times = INVERSE_QUOTES if backwards else 1.0
+    if kind == POOL_UNISWAP_V2:
+        return 1.0
+    if kind <= POOL_UNISWAP_V4:
+        return 6.0
+    if kind == POOL_BALANCER_WEIGHTED:
+        return 8.0
+    if kind == POOL_BALANCER_COMPOSABLE_STABLE:
+        return 28.0
+    if kind == POOL_CURVE_TRICRYPTO_NG or kind == POOL_CURVE_TWOCRYPTO_NG:
+        return 160.0 * times
+    if kind == POOL_CURVE_STABLE or kind == POOL_CURVE_STABLE_NG:
+        return 15.0 * times
+    return 20.0 * times  # Solidly and Camelot
+
+
+cdef struct stair:
+    uint32_t place                # whose token is the coarsest, 0 to n - 1
+    double slopes[CYCLE_HOPS]     # at the best input
+    double tolerance              # of least inputs, units of the cycle's token
+    double fee                    # share of the place's amount that its pool rounds to a unit,
+    bint up                       # up or down; 0 where it does not
+    bint crosses                  # by ranges, in each for itself:
+    double phase                  # the pool swaps so much of it before that
+
+
+cdef double snapped(const stair *s, double amount) noexcept nogil:
+    """The amount near this one of which the pool's fee takes the least share for its rounding."""
+    cdef double due
+    if s.fee <= 0.0:
+        return amount
+    due = fmax(floor((amount - s.phase) * s.fee + 0.5), 1.0)
+    return (floor(due / s.fee) if s.up else ceil(due / s.fee) - 1.0) + s.phase
+
+
+cdef bint step_to(cycle *c, const stair *s, double amount) noexcept nogil:
+    """Tries the least input that brings `amount` to the place: whether it pays more."""
+    cdef u256 want, x, before = c.best.profit
+    if not amount >= 1.0 or u256_from_double(&want, amount) != 0:
+        return False
+    if s.place == 0:
+        x = want
+    elif least_input(c, s.place, &want, s.tolerance, s.slopes, &x) != 0:
+        return False
+    if u256_is_zero(&x) or u256_eq(&x, &c.best.amount[0]):
+        return False
+    try_amount(c, &x, NULL)
+    return u256_lt(&before, &c.best.profit)
+
+
+cdef void climb_neighbours(cycle *c, const stair *s, double base) noexcept nogil:
+    """An amount itself, then up, then down, as long as it pays more."""
+    cdef double way
+    cdef uint32_t i
+    step_to(c, s, base)
+    for way in (1.0, -1.0):
+        for i in range(1, MOST_CLIMBED + 1):
+            if certain(c) or not (step_to(c, s, base + way * i) or i == 1):
+                break
+
+
+cdef void climb_fee_stair(cycle *c, stair *s, double base, double bend) noexcept nogil:
+    """The amounts near whose rounded fee takes least, and in a pool that rounds the fee of every
+    range that it crosses, how far they are off for it.
+
+    Between them the rounded fee stays the same: where they are far apart, profit peaks before the
+    next one, at the amount whose last unit pays without a fee. `bend` is by units of the place.
+    """
+    cdef double step = ceil(0.5 / s.fee), here = s.fee * c.target / bend
+    if 1.0 <= here < 1.0 / s.fee:
+        climb_neighbours(c, s, floor(base + here))
+    climb_neighbours(c, s, snapped(s, base))
+    if not certain(c):
+        climb_neighbours(c, s, snapped(s, base + 1.0 / s.fee))
+    while s.crosses and step >= 1.0 and not certain(c):
+        here = u256_to_double(&c.best.amount[s.place])
+        if not step_to(c, s, here + step):
+            step_to(c, s, here - step)
+        step = ceil(0.5 * step) if step > 1.0 else 0.0
+    here = u256_to_double(&c.best.amount[s.place])
+    s.phase = here - snapped(s, here)
+
+
+cdef void search_noise(cycle *c, const stair *s, double base, double width,
+                       uint32_t most) noexcept nogil:
+    """Evenly over the width, then closer and closer about the best."""
+    cdef double t = 0.5, step, here
+    cdef double least = 1.0 / s.fee if s.fee > 0.0 else 1.0
+    cdef uint32_t i
+    for i in range(most):
+        if certain(c):
+            return
+        t += GOLDEN
+        t -= floor(t)
+        step_to(c, s, snapped(s, floor(base + width * (2.0 * t - 1.0))))
+    step = 0.5 * width
+    while step >= least and not certain(c):
+        here = u256_to_double(&c.best.amount[s.place])
+        if not (step_to(c, s, snapped(s, floor(here + step)))
+                or step_to(c, s, snapped(s, floor(here - step)))):
+            step *= 0.5
+
+
+cdef void take_least(cycle *c, const stair *s) noexcept nogil:
+    """The least input for what the best one pays."""
+    cdef u256 x
+    if least_input(c, c.n, &c.best.amount[c.n], s.tolerance, s.slopes, &x) == 0 \
+            and not u256_is_zero(&x) and u256_lt(&x, &c.best.amount[0]):
+        try_amount(c, &x, NULL)
+
+
+cdef double candidate_cost(const cycle *c, uint32_t place) noexcept nogil:
+    cdef double cost = 0.0
+    cdef uint32_t i
+    for i in range(c.n):
+        cost += quote_cost(c.pools[i], False)
+        if i < place:
+            cost += quote_cost(c.pools[i], True)
+    return cost
+
+
+cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const double *rises,
+                       double target_x, double bend, double enough) noexcept nogil:
+    """Tries the best inputs near target_x for a moving fee as it is rounded, down to 1e-10.
+
+    While the rounded fee stays the same, profit peaks a little further on in the fee's direction,
+    at x_same, or at the end where the fee itself is almost a unit more. That is looked at for the
+    two such stretches whose ends are about target_x. Returns what paid more, or target_x; with
+    several such fees, for the one whose unit is worth most.
+    """
+    cdef double start = u256_to_double(&c.best.amount[0]), per_x = 1.0, worth = 1.0, lost
+    cdef double most = enough, rise = 0.0, fee = 0.0, here, x, x_same, x_end, best_x = target_x
+    cdef u256 amount, before
+    cdef uint32_t i
+    cdef int side
+    for i in range(c.n):
+        worth *= slopes[i]
+    for i in range(c.n):
+        worth /= slopes[i]
+        lost = FEE_UNIT * u256_to_double(&c.best.amount[i + 1]) * worth
+        if rises[i] != 0.0 and lost > most:
+            most, fee, rise = lost, fees[i], rises[i] * per_x
+        per_x *= slopes[i]
+    if rise == 0.0 or not fabs(rise) < INFINITY:
+        return target_x
+    x_same = target_x + most * rise / bend
+    here = floor(fee + rise * (target_x - start))
+    for side in range(2):
+        x_end = start + (here + 1.0 - side - FEE_SHORT - fee) / rise
+        x = x_end - (1.0 - 2.0 * FEE_SHORT) / rise
+        x = fmin(fmax(x_same, fmin(x, x_end)), fmax(x, x_end))
+        if not 0.5 * start < x < 2.0 * start or u256_from_double(&amount, x) != 0:
+            continue
+        before = c.best.profit
+        try_amount(c, &amount, NULL)
+        if u256_lt(&before, &c.best.profit):
+            best_x = x
+    return best_x
+
+
+cdef double find_place(const cycle *c, stair *s, double *worth) noexcept nogil:
+    """The coarsest place, and what the rounding at all the places is worth together."""
+    cdef double noise = 1.0
+    cdef uint32_t i
+    worth[c.n] = 1.0
+    s.place = 0
+    for i in range(c.n, 0, -1):
+        worth[i - 1] = worth[i] * s.slopes[i - 1]
+        noise += worth[i - 1]
+    for i in range(1, c.n):
+        if worth[i] > worth[s.place]:
+            s.place = i
+    s.fee = pool_input_fee(c.pools[s.place], c.ways[s.place].token_in, &s.up)
+    s.phase = 0.0
+    s.crosses = POOL_UNISWAP_V3 <= c.pools[s.place].kind <= POOL_UNISWAP_V4
+    return noise
+
+
+cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
+    """Makes the best input, which nearly pays most, the one that does up to what matters.
+
+    `target_x` is where the curve itself peaks and `bend` how fast the cycle's price falls there.
+    """
+    cdef stair s
+    cdef double worth[CYCLE_HOPS + 1]
+    cdef double fees[CYCLE_HOPS]
+    cdef double rises[CYCLE_HOPS]
+    cdef double profit = u256_to_double(&c.best.profit), enough, per_x = 1.0, noise, width, base
+    cdef uint32_t i
+    bend = fmax(bend, 1e-300)
+    enough = ENOUGH * profit if profit >= LARGE_PROFIT else ENOUGH_UNITS
+    slopes_of(c, s.slopes, fees, rises)
+    target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
+    noise = find_place(c, &s, worth)
+    if noise <= enough:
+        return
+    s.tolerance = 0.1 * enough
+    for i in range(s.place):
+        per_x *= s.slopes[i]
+    base = floor(u256_to_double(&c.best.amount[s.place])
+                 + (target_x - u256_to_double(&c.best.amount[0])) * per_x + 0.5)
+    climb_neighbours(c, &s, base)
+    if s.fee > 0.0 and worth[s.place] > enough and not certain(c):
+        climb_fee_stair(c, &s, base, bend / per_x)
+    # Amounts of the place are exact now. The cycle's own token rounds at both ends, to the same
+    # effect at the optimum, where a unit more of it in brings a unit more.
+    noise -= worth[s.place] + (worth[c.n] if s.place == 0 else 0.0)
+    if noise > enough and not certain(c):
+        width = fmin(sqrt(2.0 * noise / bend) * per_x, 0.5 * base)
+        search_noise(c, &s, base, width, <uint32_t>fmin(
+            fmin(noise / enough, EFFORT / candidate_cost(c, s.place)), fmin(width, MOST_SPREAD)))
+    if s.place == 0 and not certain(c):
+        take_least(c, &s)
