@@ -39,13 +39,13 @@ class Edge:
     token_in: int
     token_out: int
     hop: Hop
-    pay: sizing.Pay
+    way: sizing.Way
     bound: float
     dynamic: bool  # whether its fee depends on its balances
 
     def grid(self, amounts: Amounts) -> Amounts:
         """What it pays for each."""
-        return [self.pay(amount) if amount else None for amount in amounts]
+        return [self.way.pay(amount) if amount else None for amount in amounts]
 
 
 @dataclass
@@ -61,8 +61,8 @@ class Cycle:
         return tuple(edge.hop for edge in self.edges)
 
     @property
-    def pays(self) -> list[sizing.Pay]:
-        return [edge.pay for edge in self.edges]
+    def ways(self) -> list[sizing.Way]:
+        return [edge.way for edge in self.edges]
 
     @property
     def slack(self) -> int:
@@ -77,15 +77,15 @@ class Cycle:
     @property
     def rounding(self) -> int:
         """What rounding on the way can cost: a unit of each token."""
-        return int(sum(sizing.units(self.pays, self.amount_in))) + 1
+        return int(sum(sizing.units(self.ways, self.amount_in))) + 1
 
     def finished(self) -> "Cycle":
         """The same at its best input."""
-        return Cycle(self.edges, *sizing.finish(self.pays, self.amount_in))
+        return Cycle(self.edges, *sizing.finish(self.ways, self.amount_in))
 
 
-def payer(quoting: Compiled, i: int, j: int) -> sizing.Pay:
-    """What the pool pays for all of an input; None where it refuses or pays nothing."""
+def way_of(quoting: Compiled, i: int, j: int) -> sizing.Way:
+    """The pool's exact quotes from token i to token j, for all of an amount or not at all."""
     quote = quoting.quote
 
     def pay(amount: int) -> int | None:
@@ -94,7 +94,11 @@ def payer(quoting: Compiled, i: int, j: int) -> sizing.Pay:
             return None
         return answer[1] or None
 
-    return pay
+    def need(amount: int) -> int | None:
+        answer: Any = quote(i, amount, "out", None, j)
+        return None if len(answer) == 1 else answer[0]
+
+    return sizing.Way(pay, need)
 
 
 def lowest_fee(pool: Pool) -> tuple[float, Callable[[int, int], float]] | None:
@@ -119,16 +123,16 @@ def edges_of(number: int, pool: Pool) -> Iterator[Edge]:
         for j in places:
             if i == j:
                 continue
-            pay = payer(quoting, i, j)
+            way = way_of(quoting, i, j)
             bound = quoting.marginal_price(i, j)
             if fees is not None:
                 bound *= (1 - fees[0]) / (1 - fees[1](i, j))
             for amount in GRID[::4]:
-                out = pay(amount)
+                out = way.pay(amount)
                 if out is not None:
                     bound = max(bound, (out - ROUNDED_UP) / amount)
             yield Edge(
-                number, pool["tokens"][i], pool["tokens"][j], (number, i, j), pay,
+                number, pool["tokens"][i], pool["tokens"][j], (number, i, j), way,
                 bound * (1 + ERROR), fees is not None,
             )  # fmt: skip
 
@@ -207,7 +211,7 @@ class Judge:
             if cycle.profit <= 0 or cycle.most < most:
                 break
             amount, profit = sizing.climb(
-                cycle.pays, cycle.amount_in, STEP, most=most / cycle.slack
+                cycle.ways, cycle.amount_in, STEP, most=most / cycle.slack
             )
             most = max(most, profit)
             near.append(Cycle(cycle.edges, amount, profit))

@@ -7,48 +7,65 @@ with the least input that brings it.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from typing import NamedTuple
 
-Pay = Callable[[int], int | None]
-"""What a pool pays for an amount; None where it refuses or pays nothing."""
+import numpy as np
+
+Quote = Callable[[int], int | None]
+
+
+class Way(NamedTuple):
+    """One way through one pool."""
+
+    pay: Quote  # what it pays for an amount; None where it refuses or pays nothing
+    need: Quote  # an input that should bring an amount, where the pool has an answer to that
+
 
 NEVER = -(1 << 255)
 FINE = 20  # bits of an amount after which profit is flat: it falls short by 2**-40 of itself
-WINDOW = 128
-"""Amounts to each side that are all tried where a second token rounds coarsely as well: the
-chance that one of them loses less than a hundredth of its unit is 0.92."""
+EXACT = 1e-10
+"""The part of a profit below which rounding does not matter."""
 FEW = 4
+CURVE_POINTS = 16
+"""To each side of a peak, to see it through the rounding of each."""
+REACH = 12_000
+"""A fee of 1e-4 is rounded to a whole unit in favour of the pool: from one amount that loses
+nothing by it to the next it is 10,000 units, and so far to each side amounts are tried."""
+STRIDE = 40
+BEST = 6  # of those tried
+WINDOW = 96
+"""To each side of the best of them every amount is tried: what other tokens lose is by chance."""
 
 
-def through(pays: Sequence[Pay], amount: int | None) -> int | None:
+def through(ways: Sequence[Way], amount: int | None) -> int | None:
     """What comes out of the last pool; None where one refuses."""
-    for pay in pays:
+    for way in ways:
         if not amount:
             return None
-        amount = pay(amount)
+        amount = way.pay(amount)
     return amount
 
 
-def along(pays: Sequence[Pay], amount: int) -> list[int] | None:
+def along(ways: Sequence[Way], amount: int) -> list[int] | None:
     """The amount into each pool and out of the last; None where one refuses."""
     amounts = [amount]
-    for pay in pays:
-        out = pay(amounts[-1])
+    for way in ways:
+        out = way.pay(amounts[-1])
         if out is None:
             return None
         amounts.append(out)
     return amounts
 
 
-def profit_of(pays: Sequence[Pay], amount: int) -> int:
+def profit_of(ways: Sequence[Way], amount: int) -> int:
     """Output less input; NEVER where a pool refuses."""
-    out = through(pays, amount) if amount > 0 else None
+    out = through(ways, amount) if amount > 0 else None
     return NEVER if out is None else out - amount
 
 
-def units(pays: Sequence[Pay], amount: int) -> list[float]:
+def units(ways: Sequence[Way], amount: int) -> list[float]:
     """What a unit of the amount into each pool is worth, in units of the input."""
-    amounts = along(pays, amount)
+    amounts = along(ways, amount)
     if amounts is None:
         raise ValueError(f"expected an amount that every pool takes, was {amount}")
     return [amount / each for each in amounts[:-1]]
@@ -86,18 +103,18 @@ def peak(
 
 
 def climb(
-    pays: Sequence[Pay], at: int, step: int, *, most: float = NEVER
+    ways: Sequence[Way], at: int, step: int, *, most: float = NEVER
 ) -> tuple[int, int]:
     """(input, profit) near the peak, which lies between at / step and at * step."""
     low = max(at // step - 1, 0)
-    return peak(lambda amount: profit_of(pays, amount), at, low, at * step + 1, most=most)
+    return peak(lambda amount: profit_of(ways, amount), at, low, at * step + 1, most=most)
 
 
-def least(pays: Sequence[Pay], want: int, guess: int, step: int) -> int:
+def least(ways: Sequence[Way], want: int, guess: int, step: int) -> int:
     """The least input, near `guess`, that brings `want` or more; `guess` is what pools take."""
 
     def brings(amount: int) -> bool:
-        out = through(pays, amount) if amount > 0 else None
+        out = through(ways, amount) if amount > 0 else None
         return out >= want if out is not None else amount > guess
 
     if brings(guess):
@@ -117,48 +134,91 @@ def least(pays: Sequence[Pay], want: int, guess: int, step: int) -> int:
     return high
 
 
-def finish(pays: Sequence[Pay], at: int) -> tuple[int, int]:
-    """(input, profit) of the best input near `at`, which is nearly best.
+class _Steps:
+    """Profit as a function of the amount of the coarsest token, with the least input for each."""
 
-    For any amount of the coarsest token the least input that brings it is best, so nothing is
-    lost to that one. Where another token rounds coarsely too, each such amount loses some part
-    of its unit, as by chance: then all of a window are tried.
-    """
-    worth = units(pays, at)
-    coarse = max(range(len(pays)), key=lambda place: worth[place])
-    profit_there = max(profit_of(pays, at), 1)
-    others = [
-        value
-        for place, value in enumerate(worth)
-        if place != coarse and value > max(2.0, profit_there * 1e-10)
-    ]
-    head, tail = pays[:coarse], pays[coarse:]
-    amounts = along(pays, at)
-    assert amounts is not None
-    middle = amounts[coarse]
-    slope = at / middle
-    inputs: dict[int, int] = {}
+    def __init__(self, ways: Sequence[Way], at: int) -> None:
+        amounts = along(ways, at)
+        if amounts is None:
+            raise ValueError(f"expected an amount that every pool takes, was {at}")
+        worth = units(ways, at)
+        place = max(range(len(ways)), key=lambda each: worth[each])
+        self.head, self.tail = ways[:place], ways[place:]
+        self.at, self.middle = at, amounts[place]
+        self.rounding = sum(worth)
+        self.inputs: dict[int, int] = {}
+        self.known: dict[int, int] = {}
 
-    def input_for(want: int) -> int:
-        """The least input that brings `want`, from the nearest that is known."""
-        if not head:
+    def input_for(self, want: int) -> int:
+        """The least input that brings `want`."""
+        if not self.head:
             return want
-        if want not in inputs:
-            known = min(inputs, key=lambda each: abs(each - want), default=middle)
-            guess = inputs.get(known, at) + int((want - known) * slope)
-            inputs[want] = least(head, want, max(guess, 1), max(int(slope) >> 7, 1))
-        return inputs[want]
+        if want not in self.inputs:
+            guess: int | None = want
+            for way in reversed(self.head):
+                guess = way.need(guess) if guess else None
+            if guess is not None and through(self.head, guess) is not None:
+                self.inputs[want] = least(self.head, want, guess, 1)
+            else:  # from the nearest that is known
+                near = min(self.inputs, key=lambda each: abs(each - want), default=self.middle)
+                unit = self.at / self.middle
+                guess = self.inputs.get(near, self.at) + int((want - near) * unit)
+                self.inputs[want] = least(self.head, want, max(guess, 1), max(int(unit) >> 7, 1))
+        return self.inputs[want]
 
-    @cache
-    def profit(want: int) -> int:
+    def profit(self, want: int) -> int:
+        """What is left of the least input that brings `want`."""
         if want <= 0:
             return NEVER
-        amount = input_for(want)
-        out = through(tail, through(head, amount))
-        return NEVER if out is None else out - amount
+        if want not in self.known:
+            amount = self.input_for(want)
+            out = through(self.tail, through(self.head, amount))
+            self.known[want] = NEVER if out is None else out - amount
+        return self.known[want]
 
-    spread = max(middle >> 7, 2 * WINDOW)
-    best, _ = peak(profit, middle, max(middle - spread, 0), middle + spread)
-    reach = WINDOW if others else FEW
-    best = max(range(max(best - reach, 1), best + reach + 1), key=lambda want: (profit(want), -want))
-    return input_for(best), profit(best)
+    def vertex(self, about: int, reach: int) -> int:
+        """Where the curve through points about an amount peaks, roundings averaged out."""
+        n = CURVE_POINTS
+        taken = [(want, self.profit(want))
+                 for want in (about + reach * i // n for i in range(-n, n + 1))]  # fmt: skip
+        base = max(profit for _, profit in taken)
+        x, y = zip(*((want, profit - base) for want, profit in taken if profit > NEVER), strict=True)
+        if len(x) < n:
+            return about
+        curve = np.polynomial.Polynomial.fit(x, y, 3)
+        tops = [float(each.real) for each in curve.deriv().roots() if abs(each.imag) < 1]
+        return round(max((x for x in tops if abs(x - about) <= reach), key=curve, default=about))
+
+    def uphill(self, want: int) -> int:
+        """The best amount that ever smaller steps lead to."""
+        for step in (32, 16, 8, 4, 2, 1):
+            for way in (step, -step):
+                while self.profit(want + way) > self.profit(want):
+                    want += way
+        return want
+
+    def best(self) -> int:
+        """The best amount tried so far, the least of equal ones."""
+        return max(self.known, key=lambda want: (self.known[want], -want))
+
+
+def finish(ways: Sequence[Way], at: int) -> tuple[int, int]:
+    """(input, profit) of the best input near `at`, which is nearly best."""
+    steps = _Steps(ways, at)
+    spread = max(steps.middle >> 5, 2 * WINDOW)
+    low = max(steps.middle - spread, 0)
+    top, most = peak(steps.profit, steps.middle, low, steps.middle + spread)
+    if most > 0 and steps.rounding > 2 + most * EXACT:
+        wide = int(top * min(8 * (steps.rounding / most) ** 0.5, 0.2))
+        if wide > REACH:
+            top = steps.vertex(top, wide)
+            top = steps.vertex(top, wide // 2)
+        tried = range(max(top - REACH, 1), top + REACH, STRIDE)
+        hopeful = sorted(tried, key=steps.profit)[-BEST:]
+        top = max((steps.uphill(want) for want in (steps.best(), *hopeful)), key=steps.profit)
+        for want in range(top - WINDOW, top + WINDOW + 1):
+            steps.profit(want)
+    for want in range(top - FEW, top + FEW + 1):
+        steps.profit(want)
+    best = steps.best()
+    return steps.input_for(best), steps.known[best]
