@@ -27,7 +27,10 @@ GRID = [1 << bit for bit in range(0, 113, 2)]
 """Between two of its points profit is at most STEP times what it is at the better one."""
 STEP = 4
 ROUNDED_UP = 3
-"""Units of its output by which a pool's integers may favour the trader (y pools, dust)."""
+"""Units of either token by which a pool's integers may favour the trader: fees that are rounded
+down, roots that are found to a unit."""
+CRYPTO_ROOTS = 1e-17
+"""And the part of what it holds, in CryptoSwap pools."""
 ERROR = 1e-9  # of a bound's own doubles
 
 
@@ -41,6 +44,7 @@ class Edge:
     hop: Hop
     way: sizing.Way
     bound: float
+    dust: float  # what its rounding may add to the bound, however little goes in
     dynamic: bool  # whether its fee depends on its balances
 
     def grid(self, amounts: Amounts) -> Amounts:
@@ -127,18 +131,30 @@ def edges_of(number: int, pool: Pool) -> Iterator[Edge]:
             bound = quoting.marginal_price(i, j)
             if fees is not None:
                 bound *= (1 - fees[0]) / (1 - fees[1](i, j))
+            dust = ROUNDED_UP * (1 + bound)
+            if "price_scale" in pool:
+                dust += CRYPTO_ROOTS * pool["balances"][j]
             for amount in GRID[::4]:
-                out = way.pay(amount)
-                if out is not None:
-                    bound = max(bound, (out - ROUNDED_UP) / amount)
+                bound = max(bound, ((way.pay(amount) or 0) - dust) / amount)
             yield Edge(
                 number, pool["tokens"][i], pool["tokens"][j], (number, i, j), way,
-                bound * (1 + ERROR), fees is not None,
+                bound * (1 + ERROR), dust, fees is not None,
             )  # fmt: skip
 
 
+def dust_of(edges: Iterable[Edge]) -> float:
+    """What roundings along the way may add up to, in the last token."""
+    total = 0.0
+    for edge in edges:
+        total = total * edge.bound + edge.dust
+    return total
+
+
 class Judge:
-    """A market's cycles from one start token."""
+    """A market's cycles from one start token.
+
+    What a cycle earns by rounding alone, some units that no input makes more of, does not count.
+    """
 
     def __init__(self, pools: list[Pool], *, start: int = 0, max_hops: int = 4) -> None:
         self.pools, self.start, self.max_hops = pools, start, max_hops

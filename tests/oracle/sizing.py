@@ -31,9 +31,9 @@ CURVE_POINTS = 16
 REACH = 12_000
 """A fee of 1e-4 is rounded to a whole unit in favour of the pool: from one amount that loses
 nothing by it to the next it is 10,000 units, and so far to each side amounts are tried."""
-STRIDE = 40
-BEST = 6  # of those tried
-WINDOW = 96
+STRIDE = 60
+BEST = 5  # of those tried
+WINDOW = 64
 """To each side of the best of them every amount is tried: what other tokens lose is by chance."""
 
 
@@ -110,8 +110,11 @@ def climb(
     return peak(lambda amount: profit_of(ways, amount), at, low, at * step + 1, most=most)
 
 
-def least(ways: Sequence[Way], want: int, guess: int, step: int) -> int:
-    """The least input, near `guess`, that brings `want` or more; `guess` is what pools take."""
+def least(ways: Sequence[Way], want: int, guess: int, step: int, within: int = 1) -> int:
+    """The least input, near `guess`, that brings `want` or more; `guess` is what pools take.
+
+    It may be too large by less than `within`.
+    """
 
     def brings(amount: int) -> bool:
         out = through(ways, amount) if amount > 0 else None
@@ -128,7 +131,7 @@ def least(ways: Sequence[Way], want: int, guess: int, step: int) -> int:
         while not brings(high):
             low, step = high, 4 * step
             high += step
-    while high - low > 1:
+    while high - low > within:
         middle = (low + high) // 2
         low, high = (low, middle) if brings(middle) else (middle, high)
     return high
@@ -146,40 +149,60 @@ class _Steps:
         self.head, self.tail = ways[:place], ways[place:]
         self.at, self.middle = at, amounts[place]
         self.rounding = sum(worth)
+        self.last = self.middle, at  # an amount and about the least input that brings it
         self.inputs: dict[int, int] = {}
-        self.known: dict[int, int] = {}
+        self.profits: dict[int, int] = {}
+        self.rough: dict[int, int] = {}
+
+    def _guess(self, want: int) -> tuple[int, int]:
+        """An input near the least one that brings `want`, and about how near it is."""
+        guess: int | None = want
+        for way in reversed(self.head):
+            guess = way.need(guess) if guess else None
+        if guess is not None and through(self.head, guess) is not None:
+            return guess, 1
+        near, amount = self.last
+        unit = self.at / self.middle
+        return max(amount + int((want - near) * unit), 1), max(int(unit) >> 4, 1)
 
     def input_for(self, want: int) -> int:
         """The least input that brings `want`."""
         if not self.head:
             return want
         if want not in self.inputs:
-            guess: int | None = want
-            for way in reversed(self.head):
-                guess = way.need(guess) if guess else None
-            if guess is not None and through(self.head, guess) is not None:
-                self.inputs[want] = least(self.head, want, guess, 1)
-            else:  # from the nearest that is known
-                near = min(self.inputs, key=lambda each: abs(each - want), default=self.middle)
-                unit = self.at / self.middle
-                guess = self.inputs.get(near, self.at) + int((want - near) * unit)
-                self.inputs[want] = least(self.head, want, max(guess, 1), max(int(unit) >> 7, 1))
+            self.inputs[want] = least(self.head, want, *self._guess(want))
+            self.last = want, self.inputs[want]
         return self.inputs[want]
+
+    def _left(self, amount: int) -> int:
+        out = through(self.tail, through(self.head, amount))
+        return NEVER if out is None else out - amount
 
     def profit(self, want: int) -> int:
         """What is left of the least input that brings `want`."""
         if want <= 0:
             return NEVER
-        if want not in self.known:
-            amount = self.input_for(want)
-            out = through(self.tail, through(self.head, amount))
-            self.known[want] = NEVER if out is None else out - amount
-        return self.known[want]
+        if want not in self.profits:
+            self.profits[want] = self._left(self.input_for(want))
+        return self.profits[want]
+
+    def about(self, want: int) -> int:
+        """The same less a hundredth of a unit, where the least input is hard to find."""
+        if want <= 0:
+            return NEVER
+        if want not in self.rough:
+            guess, step = self._guess(want) if self.head else (want, 1)
+            if step == 1:
+                return self.profit(want)
+            amount = least(self.head, want, guess, step, max(step >> 3, 1))
+            self.last = want, amount
+            self.rough[want] = self._left(amount)
+        return self.rough[want]
 
     def vertex(self, about: int, reach: int) -> int:
         """Where the curve through points about an amount peaks, roundings averaged out."""
         n = CURVE_POINTS
-        taken = [(want, self.profit(want))
+        taken = [(want, self.about(want))
                  for want in (about + reach * i // n for i in range(-n, n + 1))]  # fmt: skip
         base = max(profit for _, profit in taken)
         x, y = zip(*((want, profit - base) for want, profit in taken if profit > NEVER), strict=True)
@@ -193,13 +216,13 @@ class _Steps:
         """The best amount that ever smaller steps lead to."""
         for step in (32, 16, 8, 4, 2, 1):
             for way in (step, -step):
-                while self.profit(want + way) > self.profit(want):
+                while self.about(want + way) > self.about(want):
                     want += way
         return want
 
     def best(self) -> int:
         """The best amount tried so far, the least of equal ones."""
-        return max(self.known, key=lambda want: (self.known[want], -want))
+        return max(self.profits, key=lambda want: (self.profits[want], -want))
 
 
 def finish(ways: Sequence[Way], at: int) -> tuple[int, int]:
@@ -207,18 +230,18 @@ def finish(ways: Sequence[Way], at: int) -> tuple[int, int]:
     steps = _Steps(ways, at)
     spread = max(steps.middle >> 5, 2 * WINDOW)
     low = max(steps.middle - spread, 0)
-    top, most = peak(steps.profit, steps.middle, low, steps.middle + spread)
-    if most > 0 and steps.rounding > 2 + most * EXACT:
+    top, most = peak(steps.about, steps.middle, low, steps.middle + spread)
+    if most > 0 and steps.rounding > most * EXACT:
         wide = int(top * min(8 * (steps.rounding / most) ** 0.5, 0.2))
         if wide > REACH:
             top = steps.vertex(top, wide)
             top = steps.vertex(top, wide // 2)
         tried = range(max(top - REACH, 1), top + REACH, STRIDE)
-        hopeful = sorted(tried, key=steps.profit)[-BEST:]
-        top = max((steps.uphill(want) for want in (steps.best(), *hopeful)), key=steps.profit)
+        hopeful = sorted(tried, key=steps.about)[-BEST:]
+        top = max((steps.uphill(want) for want in (top, *hopeful)), key=steps.about)
         for want in range(top - WINDOW, top + WINDOW + 1):
             steps.profit(want)
     for want in range(top - FEW, top + FEW + 1):
         steps.profit(want)
     best = steps.best()
-    return steps.input_for(best), steps.known[best]
+    return steps.input_for(best), steps.profits[best]
