@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from mevfast._pool import KINDS
 from mevfast._pool import Pool as Compiled
 from tests.market import Pool, v2_pool, v3_pool
-from tests.oracle import crypto
 from tests.oracle.contracts import crypto_of
 
 WAD = 10**18
@@ -320,9 +319,7 @@ def _pool(
     else:
         numbers.sort()
     depth = 10 ** random.uniform(4, 6.5)
-    return _MAKERS[kind](
-        Draw(random, numbers, [tokens[i] for i in numbers], depth, off, beyond)
-    )
+    return _MAKERS[kind](Draw(random, numbers, [tokens[i] for i in numbers], depth, off, beyond))
 
 
 def _market(seed: int, kinds: Sequence[str], off: float, disturbed: float) -> list[Pool]:
@@ -333,7 +330,7 @@ def _market(seed: int, kinds: Sequence[str], off: float, disturbed: float) -> li
     pools = [_pool(random, random.choice(kinds), tokens, off) for _ in range(n_pools)]
     if random.random() < disturbed:
         for place in random.sample(range(n_pools), random.randint(1, 3)):
-            beyond = 10 ** random.uniform(-3, -1.7)
+            beyond = 10 ** random.uniform(-3, -2)
             pools[place] = _pool(random, random.choice(kinds), tokens, beyond, beyond=True)
     return pools
 

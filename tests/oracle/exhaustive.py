@@ -26,11 +26,12 @@ Amounts = list[int | None]
 GRID = [1 << bit for bit in range(0, 113, 2)]
 """Between two of its points profit is at most STEP times what it is at the better one."""
 STEP = 4
-ROUNDED_UP = 3
-"""Units of either token by which a pool's integers may favour the trader: fees that are rounded
-down, roots that are found to a unit."""
+ROUNDED_UP = 2
+"""Units of either token by which integers may favour the trader: in Solidly pairs a fee is rounded
+down, in Curve's pools a root is found to a unit. Elsewhere they never do."""
 CRYPTO_ROOTS = 1e-17
-"""And the part of what it holds, in CryptoSwap pools."""
+POWERS = 2e-14
+"""How well, of what the pool holds, CryptoSwap's roots are found and FixedPoint.powUp rounds."""
 ERROR = 1e-9  # of a bound's own doubles
 
 
@@ -44,7 +45,8 @@ class Edge:
     hop: Hop
     way: sizing.Way
     bound: float
-    dust: float  # what its rounding may add to the bound, however little goes in
+    inexact: float  # how far what it pays is from any smooth curve, but for whole units
+    dust: float  # what it may pay beyond the bound, however little goes in
     dynamic: bool  # whether its fee depends on its balances
 
     def grid(self, amounts: Amounts) -> Amounts:
@@ -79,9 +81,19 @@ class Cycle:
         return STEP * self.slack * self.profit
 
     @property
-    def rounding(self) -> int:
-        """What rounding on the way can cost: a unit of each token."""
-        return int(sum(sizing.units(self.ways, self.amount_in))) + 1
+    def unit(self) -> float:
+        """What a unit of each token on the way is worth together, in units of the input, and what
+        the pools' own maths is out by."""
+        worth = sizing.units(self.ways, self.amount_in)
+        after = [*worth[1:], 1.0]
+        return sum(worth) + sum(
+            edge.inexact * unit for edge, unit in zip(self.edges, after, strict=True)
+        )
+
+    @property
+    def rounding(self) -> float:
+        """What roundings can decide of the profit, either way."""
+        return self.unit + dust_of(self.edges)
 
     def finished(self) -> "Cycle":
         """The same at its best input."""
@@ -131,14 +143,18 @@ def edges_of(number: int, pool: Pool) -> Iterator[Edge]:
             bound = quoting.marginal_price(i, j)
             if fees is not None:
                 bound *= (1 - fees[0]) / (1 - fees[1](i, j))
-            dust = ROUNDED_UP * (1 + bound)
+            inexact = dust = 0.0
             if "price_scale" in pool:
-                dust += CRYPTO_ROOTS * pool["balances"][j]
+                inexact = dust = CRYPTO_ROOTS * pool["balances"][j]
+            elif "weights" in pool:
+                inexact = POWERS * pool["balances"][j]
+            if pool["kind"].startswith(("curve", "solidly", "camelot")):
+                dust += ROUNDED_UP * (1 + bound)
             for amount in GRID[::4]:
                 bound = max(bound, ((way.pay(amount) or 0) - dust) / amount)
             yield Edge(
                 number, pool["tokens"][i], pool["tokens"][j], (number, i, j), way,
-                bound * (1 + ERROR), dust, fees is not None,
+                bound * (1 + ERROR), inexact, dust, fees is not None,
             )  # fmt: skip
 
 
@@ -186,9 +202,7 @@ class Judge:
         """Every cycle whose bounds multiply to more than 1, with the best of the grid."""
         yield from self._walk([], self.start, 1.0, list(GRID))
 
-    def _walk(
-        self, path: list[Edge], token: int, gain: float, amounts: Amounts
-    ) -> Iterator[Cycle]:
+    def _walk(self, path: list[Edge], token: int, gain: float, amounts: Amounts) -> Iterator[Cycle]:
         left = self.max_hops - len(path) - 1
         for other, edges in self.leaving.get(token, {}).items():
             closing = other == self.start
@@ -219,9 +233,7 @@ class Judge:
 
         Those are sized whose profit on the grid, times what can lie between its points, could win.
         """
-        found = sorted(
-            self.cycles() if cycles is None else cycles, key=lambda cycle: -cycle.profit
-        )
+        found = sorted(self.cycles() if cycles is None else cycles, key=lambda cycle: -cycle.profit)
         most, near = 0, []
         for cycle in found:
             if cycle.profit <= 0 or cycle.most < most:
@@ -231,7 +243,5 @@ class Judge:
             )
             most = max(most, profit)
             near.append(Cycle(cycle.edges, amount, profit))
-        won = [
-            cycle.finished() for cycle in near if cycle.profit + cycle.rounding >= most * (1 - 1e-6)
-        ]
+        won = [cycle.finished() for cycle in near if cycle.profit + cycle.unit >= most * (1 - 1e-6)]
         return max(won, key=lambda cycle: cycle.profit, default=None)

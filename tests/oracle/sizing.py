@@ -102,9 +102,7 @@ def peak(
     return at, p_at
 
 
-def climb(
-    ways: Sequence[Way], at: int, step: int, *, most: float = NEVER
-) -> tuple[int, int]:
+def climb(ways: Sequence[Way], at: int, step: int, *, most: float = NEVER) -> tuple[int, int]:
     """(input, profit) near the peak, which lies between at / step and at * step."""
     low = max(at // step - 1, 0)
     return peak(lambda amount: profit_of(ways, amount), at, low, at * step + 1, most=most)
@@ -205,7 +203,8 @@ class _Steps:
         taken = [(want, self.about(want))
                  for want in (about + reach * i // n for i in range(-n, n + 1))]  # fmt: skip
         base = max(profit for _, profit in taken)
-        x, y = zip(*((want, profit - base) for want, profit in taken if profit > NEVER), strict=True)
+        taken = [(want, profit - base) for want, profit in taken if profit > NEVER]
+        x, y = zip(*taken, strict=True)
         if len(x) < n:
             return about
         curve = np.polynomial.Polynomial.fit(x, y, 3)
@@ -244,4 +243,5 @@ def finish(ways: Sequence[Way], at: int) -> tuple[int, int]:
     for want in range(top - FEW, top + FEW + 1):
         steps.profit(want)
     best = steps.best()
-    return steps.input_for(best), steps.profits[best]
+    here = profit_of(ways, at)
+    return max((steps.input_for(best), steps.profits[best]), (at, here), key=lambda size: size[1])

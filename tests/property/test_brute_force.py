@@ -72,9 +72,9 @@ def test_no_cycle_outside_the_candidates_pays(seed: int) -> None:
 def test_no_input_of_small_pools_pays_more_than_the_size(seed: int) -> None:
     """Pools so small that every input can be tried, where every unit is dear."""
     chance = Random(seed)
-    price = 10 ** chance.uniform(-1, 1)
+    price = 2 ** chance.uniform(-1, 1)
     pools = [
-        v2_pool((0, 1), price * (1 + off), 10 ** chance.uniform(3.7, 4.4), 3000)
+        v2_pool((0, 1), price * (1 + off), 10 ** chance.uniform(3.9, 4.4), 3000)
         for off in (0, chance.uniform(0.05, 0.2))
     ]
     judge = Judge(pools)

@@ -8,6 +8,7 @@ import pytest
 
 from mevfast._search import Search
 from tests import mixed
+from tests.conftest import MOST_EXAMPLES
 from tests.market import Pool, pool_address, search_of
 from tests.oracle import contracts, sizing
 from tests.oracle.exhaustive import Cycle, Hop, Judge
@@ -15,9 +16,9 @@ from tests.oracle.exhaustive import Cycle, Hop, Judge
 SEEDS = range(300)
 PRECISION = 1e-9
 UNITS = 2  # of the token that profit is counted in
-OF_A_UNIT = 0.0
-"""The part of a unit of each token on the way that a size may lose: one of a dear token is worth
-many of the profit's."""
+OF_A_UNIT = 1.0
+"""And of a unit of each token on the way: one of a dear token is worth many of the profit's, and
+what brings it to the last is found by trying thousands of amounts."""
 EVERY = 8192  # no cycle is left out for want of room
 
 
@@ -82,7 +83,7 @@ def expect_exact(plan: dict[str, Any], pools: list[Pool]) -> None:
 
 def allowed(cycle: Cycle) -> float:
     """How far below the best a size may be."""
-    return cycle.profit * PRECISION + UNITS + OF_A_UNIT * cycle.rounding
+    return cycle.profit * PRECISION + UNITS + OF_A_UNIT * cycle.unit
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -122,12 +123,13 @@ def test_no_cycle_that_pays_is_missed(seed: int) -> None:
     assert len(found) == len(here.cycles)
     for hops in here.paying - set(found):
         missed = here.candidates[hops].finished()
-        assert missed.profit <= allowed(missed), missed
+        assert missed.profit <= max(allowed(missed), missed.rounding), missed
     for hops in set(found) - here.paying:
         expect_exact(found[hops], here.pools)
         assert found[hops]["profit"] > 0
 
 
+@pytest.mark.skipif(bool(MOST_EXAMPLES), reason="a slow build, for which all markets are many")
 def test_the_markets_are_worth_searching() -> None:
     """About half of them have a cycle that pays, through every kind, of 2, 3 and 4 hops."""
     best = [case(seed).best for seed in SEEDS]
