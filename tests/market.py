@@ -88,6 +88,12 @@ def random_market(seed: int, *, noise: float, n_pools: int | None = None) -> lis
     return pools
 
 
+def pool_id(number: int, kind: str) -> bytes:
+    """Its address, or 32 bytes that begin with it where the pool lives in a singleton."""
+    in_singleton = kind == "uniswap_v4" or kind.startswith("balancer")
+    return pool_address(number) + (address(1)[:12] if in_singleton else b"")
+
+
 def search_of(
     pools: Sequence[Pool], starts: Sequence[int] = (0,), order: Sequence[int] | None = None
 ) -> Search:
@@ -95,7 +101,7 @@ def search_of(
     table = Table(len(pools) + 1, 1 << 14)
     search = Search(table, [token(start) for start in starts], token(0))
     for i in order if order is not None else range(len(pools)):
-        pool = pools[i]
-        a, b = (token(number) for number in pool["tokens"])
-        search.add_pool(table.put(pool_address(i), pool["kind"], (a, b), pool, 1))
+        kind, numbers = pools[i]["kind"], pools[i]["tokens"]
+        tokens = [token(number) for number in numbers]
+        search.add_pool(table.put(pool_id(i, kind), kind, tokens, pools[i], 1))
     return search
