@@ -4,9 +4,9 @@ Owns the convex problem and its dual decomposition: maximise the value of what i
 no token may be short. At a price for each token every pool is asked alone for its best trade; the
 prices that make the sum of their gains least are the dual optimum (Diamandis, Resnick, Chitra,
 Angeris, "An efficient algorithm for optimal routing through constant function market makers",
-arXiv 2302.04938). Trades found on the way are mixed, pool by pool, by a linear program: a mixture of two
-trades of a pool is one that it can do, too, so what the program finds is feasible, and the dual
-bounds it from above.
+arXiv 2302.04938). Trades found on the way are mixed, pool by pool, by a linear program: a mixture
+of two trades of a pool is one that it can do, too, so what the program finds is feasible, and the
+dual bounds it from above.
 
 Doubles throughout: a check and a bound, never an amount that is sent. Knows no kind of pool
 (_pool and market files are joint_pools' matter) and no integer arithmetic.
@@ -83,8 +83,8 @@ def solve(
     """The trades of all pools that are worth most together, no token being short in the sum.
 
     `values`: of a unit of each token, 0 where it is worth nothing but must not be short.
-    `reference`: what it is about worth in the pools, above 0, where the search begins; `values`
-    where they are above 0. A problem is solved where value and bound are within `tolerance` of
+    `reference`: what it is about worth in the pools, above 0, where the search begins; `values` by
+    default. A problem is solved where value and bound are within `tolerance` of
     each other, or differ by less than `least`.
     """
     problem = _Dual(pools, values, reference)
@@ -95,7 +95,8 @@ def solve(
 class _Dual:
     """The sum of what every pool gains at given prices, and the lowest one found.
 
-    Prices are in terms of the reference: 1 for each token where the search begins.
+    Prices are in terms of the reference: 1 for each token where the search begins, or its value
+    where that is more, for no price below its value is a bound.
     """
 
     def __init__(
@@ -106,13 +107,12 @@ class _Dual:
     ) -> None:
         self.pools = pools
         self.values = np.array(values, dtype=np.float64)
-        given = self.values if reference is None else np.array(reference, dtype=np.float64)
-        self.unit = np.where(self.values > 0.0, self.values, given)
+        self.unit = np.array(values if reference is None else reference, dtype=np.float64)
         if not np.all((self.unit > 0.0) & np.isfinite(self.unit)):
             raise ValueError("reference: expected a price above 0 for every token")
-        self.low = np.where(self.values > 0.0, 1.0, _LOWEST)
+        self.low = np.maximum(self.values / self.unit, _LOWEST)
         self.best = math.inf
-        self.at = np.ones(len(self.unit))
+        self.at = np.maximum(self.low, 1.0)
         self.evaluations = 0
         self.recent: deque[list[Sequence[float] | None]] = deque(maxlen=_KEPT)
 
@@ -259,7 +259,7 @@ class _Mixture:
     def _mix(self) -> None:
         """Sets the value to that of the best mixture, where it is better than the last one."""
         dual = self.dual
-        found = self._program(np.where(dual.values > 0.0, 1.0, 0.0), None)
+        found = self._program(dual.values / dual.unit, None)
         if found is None:
             return
         weights = iter(found[0].tolist())

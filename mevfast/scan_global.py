@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from mevfast._pool import Pool, Quote, Refused
@@ -24,6 +25,8 @@ _DEPTH_BITS = 120  # of an input that no pool is deeper than
 _DEPTH_IMPACT = 0.01
 _WORTHLESS = 1e-9  # of what was taken: a cycle that adds less ends the greedy choice
 _MOST_CYCLES = 10_000
+_LEAST_WEI = 1.0  # a gap between optimum and bound that does not matter
+_LEAST_PRICE = 1e-12  # the same in units of prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,16 @@ class Greedy:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The joint optimum over all pools, and what the greedy choice takes of it."""
+    """The joint optimum over all pools, and what the greedy choice takes of it.
+
+    In smallest units of `unit`, or where that is None in the unit of the prices that were given.
+    `pools`: how many trade in the optimum.
+    """
 
     joint: Joint
     greedy: Greedy
     values: Values
+    unit: Token | None
     pools: int
     elapsed_ms: float
 
@@ -85,15 +93,15 @@ def _prices(pool: MarketPool, token: Token) -> list[tuple[Token, float, float]]:
     return found
 
 
-def reference_prices(pools: Sequence[MarketPool], known: Values) -> Values:
-    """What every token is about worth that pools join with the known ones, by the deepest way."""
+def reference_prices(pools: Sequence[MarketPool], unit: Token) -> Values:
+    """What every token is about worth in `unit` that pools join with it, by the deepest way."""
     by_token: dict[Token, list[MarketPool]] = {}
     for pool in pools:
         for token in pool.tokens:
             by_token.setdefault(token, []).append(pool)
     found: Values = {}
-    ways = [(-math.inf, i, token, price) for i, (token, price) in enumerate(known.items())]
-    count = len(ways)
+    ways = [(-math.inf, 0, unit, 1.0)]
+    count = 0
     while ways:
         _, _, token, price = heapq.heappop(ways)
         if token in found:
@@ -125,7 +133,7 @@ def token_values(pools: Sequence[MarketPool], tokens: Sequence[Token], unit: Tok
     The median by depth of the pools that join a token with the unit; where there is none, the
     prices along the deepest pools.
     """
-    by_way = reference_prices(pools, {unit: 1.0})
+    by_way = reference_prices(pools, unit)
     direct: dict[Token, list[tuple[float, float]]] = {}
     for pool in pools:
         if unit in pool.tokens:
@@ -143,6 +151,20 @@ def token_values(pools: Sequence[MarketPool], tokens: Sequence[Token], unit: Tok
 # ---- the joint optimum ----
 
 
+def _reference(pools: Sequence[MarketPool], values: Mapping[Token, float]) -> Values:
+    """The pools' own prices of all tokens that they join with one of value, none below its value.
+
+    Where the values are not the pools' (--price), it is these that are near the dual's prices.
+    """
+    found: Values = {}
+    for token in values:
+        if token not in found:
+            joined = reference_prices(pools, token)
+            scale = max(values[other] / price for other, price in joined.items() if other in values)
+            found |= {other: price * scale for other, price in joined.items()}
+    return found
+
+
 def joint_optimum(
     pools: Sequence[MarketPool], values: Mapping[Token, float], least: float
 ) -> Joint:
@@ -150,7 +172,7 @@ def joint_optimum(
 
     `least`: a gap between value and bound that does not matter.
     """
-    reference = reference_prices(pools, {t: value for t, value in values.items() if value > 0.0})
+    reference = _reference(pools, values)
     numbers: dict[Token, int] = {}
     problems: list[Subproblem] = []
     for pool in pools:
@@ -206,16 +228,74 @@ def greedy(market: MarketFile, values: Values, find: Callable[[MarketFile], list
 
 
 def whole(
-    market: MarketFile, values: Values, find: Callable[[MarketFile], list[Cycle]], least: float
+    market: MarketFile,
+    values: Values,
+    unit: Token | None,
+    find: Callable[[MarketFile], list[Cycle]],
 ) -> Whole:
     """The joint optimum over the market's pools beside the greedy choice, both before gas."""
     began = time.perf_counter()
-    joint = joint_optimum(market.pools, values, least)
+    joint = joint_optimum(market.pools, values, _LEAST_WEI if unit else _LEAST_PRICE)
     chosen = greedy(market, values, find)
     return Whole(
         joint=joint,
         greedy=chosen,
         values=values,
+        unit=unit,
         pools=sum(trade is not None for trade in joint.trades),
         elapsed_ms=(time.perf_counter() - began) * 1e3,
     )
+
+
+# ---- what is printed ----
+
+
+def _decimal(value: float, digits: int = 15) -> str:
+    """Without an exponent."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
+
+
+def as_json(result: Whole) -> dict[str, Any]:
+    """The entry `global`: amounts as decimal strings, rounded so that none says too much."""
+    if result.unit is None:
+        unit, scale = "price", 0
+    else:
+        unit, scale = result.unit.address, result.unit.decimals
+
+    def say(value: float, whole: Callable[[float], int] = math.floor) -> str:
+        return _decimal(value) if result.unit is None else str(whole(value))
+
+    return {
+        "optimum": say(result.joint.value),
+        "dual_bound": say(result.joint.bound, math.ceil),
+        "greedy": say(result.greedy.value),
+        "left_on_table": say(result.left),
+        "left_share": round(result.left_share, 12),
+        "unit": unit,
+        "prices": {
+            token.address: _decimal(value * 10.0 ** (token.decimals - scale))
+            for token, value in result.values.items()
+        },
+        "greedy_cycles": len(result.greedy.cycles),
+        "pools_used": result.pools,
+        "elapsed_ms": round(result.elapsed_ms, 3),
+    }
+
+
+def as_text(result: Whole) -> list[str]:
+    """The same in words."""
+    unit = result.unit
+    symbol = unit.symbol if unit else "at the prices given"
+    scale = unit.decimals if unit else 0
+
+    def say(value: float) -> str:
+        return f"{_decimal(value * 10.0**-scale, 9)} {symbol}"
+
+    count = len(result.greedy.cycles)
+    return [
+        f"all pools together, before gas: {say(result.joint.value)} by trades in {result.pools} "
+        f"pools, and no more than {say(result.joint.bound)}",
+        f"cycles one after another, the best first: {say(result.greedy.value)} in {count} "
+        f"{'cycle' if count == 1 else 'cycles'}",
+        f"left on the table: {say(result.left)}, {100 * result.left_share:.3g} %",
+    ]
