@@ -25,11 +25,15 @@ Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-10
 """Of the optimum: the gap between primal and dual at which the search ends."""
-_DESCENTS = 4  # L-BFGS-B is begun anew, with its objective scaled to what is left of it
-_STEPS = 400  # iterations of each
+_DESCENTS = 2  # L-BFGS-B is begun anew, with its objective scaled to what is left of it
+_STEPS = (60, 300)  # iterations before Newton's steps, and again where those do not settle
+_DAMPED = 1e6  # more damping than that leaves no step
+_NEWTON = 60  # Newton's steps at most, those that are not taken included
+_MOVE = 1e-7  # of a price: for differences
+_LONGEST = 0.3  # of a price: one step's change
 _KEPT = 8  # points of the descent whose trades the first linear program mixes
 _ROUNDS = 60  # linear programs at most
-_STALLED = 8  # of them without gain before the search ends
+_STALLED = 6  # of them with little gain before the search ends
 _COLUMNS = 12  # trades of one pool that are kept: those worth most at the best prices
 _LOWEST = 1e-12  # of the reference: the least price of a token without a value
 _RADIUS = 1e-2  # of the prices: how far the first program may move them
@@ -88,7 +92,10 @@ def solve(
     each other, or differ by less than `least`.
     """
     problem = _Dual(pools, values, reference)
-    problem.descend(tolerance, least)
+    for steps in _STEPS:
+        problem.descend(steps, tolerance, least)
+        if problem.sharpen(tolerance, least):
+            break
     return _Mixture(problem).solve(tolerance, least)
 
 
@@ -113,6 +120,7 @@ class _Dual:
         self.low = np.maximum(self.values / self.unit, _LOWEST)
         self.best = math.inf
         self.at = np.maximum(self.low, 1.0)
+        self.trades: list[Sequence[float] | None] = []  # at the best prices
         self.evaluations = 0
         self.recent: deque[list[Sequence[float] | None]] = deque(maxlen=_KEPT)
 
@@ -133,11 +141,11 @@ class _Dual:
         self.evaluations += 1
         self.recent.append(trades)
         if total < self.best:
-            self.best, self.at = total, at.copy()
+            self.best, self.at, self.trades = total, at.copy(), trades
         return total, self.unit * np.array(net)
 
-    def descend(self, tolerance: float, least: float) -> None:
-        """Goes down the dual by L-BFGS-B until it gains no more."""
+    def descend(self, steps: int, tolerance: float, least: float) -> None:
+        """Goes down the dual by L-BFGS-B, so many iterations at a time, until it gains no more."""
         from scipy.optimize import minimize  # type: ignore[import-untyped]
 
         self.evaluate(self.at)
@@ -153,10 +161,91 @@ class _Dual:
 
             minimize(
                 scaled, self.at, jac=True, method="L-BFGS-B", bounds=bounds,
-                options={"maxiter": _STEPS, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-10},
+                options={"maxiter": steps, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-10},
             )  # fmt: skip
             if self.best > scale * (1.0 - tolerance):
                 return
+
+    def sharpen(self, tolerance: float, least: float) -> bool:
+        """Newton's steps from the best prices; whether they came to rest.
+
+        Damped after Levenberg and Marquardt, within the bounds; a step that does not go down is
+        shortened by more damping. The curvature is that of the trades' answers to small changes
+        of prices.
+        """
+        from scipy.sparse import csc_array, diags_array  # type: ignore[import-untyped]
+        from scipy.sparse.linalg import spsolve  # type: ignore[import-untyped]
+
+        damping = 1e-4
+        total, slope = self.evaluate(self.at.copy())
+        at, curvature = self.at, None
+        for _ in range(_NEWTON):
+            if self.best <= least:
+                return True
+            if damping > _DAMPED:
+                return False
+            if curvature is None:
+                curvature = self._curvature(at)
+                diagonal = curvature.diagonal()
+                floor = 1e-9 * max(float(diagonal.max()), 1e-300)
+            free = np.flatnonzero((at > self.low) | (slope < 0.0))
+            if not len(free):
+                return True
+            part = csc_array(curvature[free][:, free])
+            weights = damping * np.maximum(diagonal[free], floor)
+            step = spsolve(csc_array(part + diags_array(weights)), -slope[free])
+            trial = at.copy()
+            trial[free] += np.clip(step, -_LONGEST * at[free], _LONGEST * at[free])
+            trial = np.maximum(trial, self.low)
+            found, found_slope = self.evaluate(trial)
+            if not found < total:
+                if damping < 1.0 and abs(float(slope[free] @ step)) <= tolerance * total:
+                    return True
+                damping = max(damping, 1e-8) * 10.0
+                continue
+            settled = damping < 1.0 and total - found <= 0.01 * tolerance * found
+            total, slope, at, curvature = found, found_slope, trial, None
+            damping = damping / 10.0
+            if settled:
+                return True
+        return False
+
+    def _curvature(self, at: Floats) -> Any:
+        """The second derivatives of the dual, by differences of every pool's best trade.
+
+        Only ratios of prices matter to a pool, so that the last token's column follows from the
+        others.
+        """
+        from scipy.sparse import csr_array
+
+        rows: list[int] = []
+        columns: list[int] = []
+        entries: list[float] = []
+        prices: list[float] = (self.unit * at).tolist()
+        for pool, trade in zip(self.pools, self.recent[-1], strict=True):
+            if trade is None:
+                continue
+            tokens = pool.tokens
+            own = [prices[token] for token in tokens]
+            last = [0.0] * len(tokens)
+            for k in range(len(tokens) - 1):
+                moved = own.copy()
+                moved[k] *= 1.0 + _MOVE
+                other = pool.best(moved) or [0.0] * len(tokens)
+                for row, (old, new) in enumerate(zip(trade, other, strict=True)):
+                    slope = (new - old) * own[row] / _MOVE  # of value by a relative change
+                    last[row] -= slope
+                    rows.append(tokens[row])
+                    columns.append(tokens[k])
+                    entries.append(slope)
+            rows += tokens
+            columns += [tokens[-1]] * len(tokens)
+            entries += last
+        by = 1.0 / at
+        scaled = np.array(entries) * by[rows] * by[columns]
+        n = len(at)
+        matrix = csr_array((scaled, (rows, columns)), shape=(n, n))
+        return (matrix + matrix.T) * 0.5
 
 
 class _Mixture:
@@ -172,10 +261,8 @@ class _Mixture:
     def solve(self, tolerance: float, least: float) -> Joint:
         """Programs and evaluations in turn until value and bound meet, or neither moves."""
         dual = self.dual
-        for trades in dual.recent:
+        for trades in [*dual.recent, dual.trades]:
             self._take(trades)
-        dual.evaluate(dual.at)
-        self._take(dual.recent[-1])
         radius, stalled = _RADIUS, 0
         for _ in range(_ROUNDS):
             if dual.best <= least or stalled == _STALLED:
@@ -189,15 +276,30 @@ class _Mixture:
             self._take(dual.recent[-1])
             radius = radius * 2.0 if dual.best < bound else radius / 4.0
             gained = max(self.value - value, bound - dual.best)
-            stalled = 0 if gained > (dual.best - self.value) * 0.02 else stalled + 1
+            stalled = 0 if gained > 0.1 * (dual.best - self.value) else stalled + 1
         return Joint(
             value=self.value,
-            bound=max(dual.best, 0.0),
+            bound=self._bound(),
             trades=self.trades,
             net=self.net.tolist(),
             prices=(dual.unit * dual.at).tolist(),
             evaluations=dual.evaluations,
         )
+
+    def _bound(self) -> float:
+        """The dual at the best prices, no pool's part less than what a trade of it is worth.
+
+        A search for the best trade that ends a rounding too early is mended by the other trades.
+        """
+        total = 0.0
+        for pool, trade, columns in zip(
+            self.dual.pools, self.dual.trades, self.columns, strict=True
+        ):
+            prices = [self.dual.unit[token] * self.dual.at[token] for token in pool.tokens]
+            known = [*columns, trade] if trade is not None else columns
+            worth = [math.fsum(a * b for a, b in zip(each, prices, strict=True)) for each in known]
+            total += max([0.0, *worth])
+        return total
 
     def _take(self, trades: Sequence[Sequence[float] | None]) -> None:
         """Adds the trades of one evaluation; those worth least at the best prices make room."""
@@ -215,7 +317,7 @@ class _Mixture:
         """The best mixture where what is left over is sold at `low` and, with `high`, what is
         short bought: the share of every column, and the price of every token."""
         from scipy.optimize import linprog
-        from scipy.sparse import csr_array  # type: ignore[import-untyped]
+        from scipy.sparse import csr_array
 
         dual = self.dual
         scale = dual.unit / dual.best

@@ -23,6 +23,10 @@ _Q96 = 2.0**96
 _WAD = 1e18
 _LARGEST = 1 << 127  # of an input that is tried
 _CLOSE = 1e-7  # of an input: where a search by quotes ends; what that costs is its square
+_CLOSE_PRICE = 1e-13  # of a price
+_CROSSING_STEPS = 60
+_FEE_UNIT = 10**10  # of Curve's fees
+_CAMELOT_UNIT = 100_000
 _GOLDEN = 0.381966011250105
 _SWEEPS = 12  # over the swaps of a pool of three tokens and more
 _SETTLED = 1e-10  # of the gain: what a sweep must add
@@ -278,38 +282,91 @@ class Quoted:
 
     def _size(self, pool: Pool, way: Way, prices: Sequence[float]) -> tuple[int, float]:
         """The input of one swap that gains most, and the gain; zeros where none gains."""
-        (i, j), price_in, price_out = way, prices[way[0]], prices[way[1]]
+        i, j = way
+        goal = prices[i] / prices[j]
 
         def gain(amount: int) -> float:
             answer = pool.quote(i, amount, token_out=j)
             if isinstance(answer, Refused):
                 return -math.inf
-            return price_out * answer.amount_out - price_in * answer.amount_in
+            return prices[j] * answer.amount_out - prices[i] * answer.amount_in
 
-        def cheap(amount: int) -> bool:
-            answer = pool.quote(i, amount, token_out=j)
-            if isinstance(answer, Refused):
-                return answer.reason == "NO_OUTPUT"
-            return bool(answer.price_after * price_out > price_in)
-
-        # By the price first: it is smooth where amounts are too small to be.
-        high = self.last[way]
-        while cheap(high) and high < _LARGEST:
-            high *= 2
-        while high > 1 and not cheap(high // 2):
-            high //= 2
-        middle = max(1, high // 2)
-        # A fee that moves with the balances is not in the price: by the gain itself to its top.
-        at = gain(middle)
-        while (above := gain(2 * middle)) > at and middle < _LARGEST:
-            middle, at = 2 * middle, above
-        while middle > 1 and (below := gain(middle // 2)) > at:
-            middle, at = middle // 2, below
-        size, most = _peak(gain, middle // 2, middle, 2 * middle)
+        smooth, kept = _smooth(pool)
+        size = _crossing(smooth or pool, way, goal / kept, self.last[way])
+        if smooth is not None:
+            size = max(1, int(size / kept))
+            most = gain(size)
+        else:
+            # A fee that moves with the balances is not in the price: by the gain to its top.
+            at = gain(size)
+            while (above := gain(2 * size)) > at and size < _LARGEST:
+                size, at = 2 * size, above
+            while size > 1 and (below := gain(size // 2)) > at:
+                size, at = size // 2, below
+            size, most = _peak(gain, size // 2, size, 2 * size)
         if most <= 0.0:
             return 0, 0.0
         self.last[way] = size
         return size, most
+
+
+def _smooth(pool: Pool) -> tuple[Pool | None, float]:
+    """The same curve with every fee out of the pool, whose price after an input is the slope of
+    what is paid for it, and what is kept of an input before; None where the fee itself moves."""
+    fields = pool.fields()
+    if pool.kind == "balancer_composable_stable":
+        return Pool(pool.kind, fields | {"swap_fee": 0}), 1.0 - fields["swap_fee"] / _WAD
+    if fields.get("offpeg_fee_multiplier", 0) <= _FEE_UNIT and "admin_fee" in fields:
+        return Pool(pool.kind, fields | {"admin_fee": _FEE_UNIT}), 1.0
+    if pool.kind == "camelot_v2":
+        return Pool(pool.kind, fields | {"owner_fee_share": _CAMELOT_UNIT}), 1.0
+    return (pool if pool.kind == "solidly" else None), 1.0
+
+
+def _crossing(pool: Pool, way: Way, goal: float, start: int) -> int:
+    """The input after which the price is `goal`, searched from `start` on; 1 at least."""
+    target = math.log(goal)
+
+    def above(amount: int) -> float:
+        """The logarithm of the price over the goal; inf where the input is still too small."""
+        answer = pool.quote(way[0], amount, token_out=way[1])
+        if isinstance(answer, Refused):
+            return math.inf if answer.reason == "NO_OUTPUT" else -math.inf
+        return math.log(answer.price_after) - target if answer.price_after > 0.0 else -math.inf
+
+    high, top = start, above(start)
+    low, bottom = high, top
+    while top > 0.0 and high < _LARGEST:
+        low, bottom = high, top
+        high *= 2
+        top = above(high)
+    while bottom <= 0.0 and low > 1:
+        high, top = low, bottom
+        low //= 2
+        bottom = above(low)
+    if bottom <= 0.0:
+        return low
+    side = 0
+    for _ in range(_CROSSING_STEPS):  # regula falsi, Illinois
+        if high - low <= 1:
+            break
+        if math.isfinite(bottom) and math.isfinite(top):
+            middle = low + int((high - low) * bottom / (bottom - top))
+        else:
+            middle = (low + high) // 2
+        middle = min(max(middle, low + 1), high - 1)
+        found = above(middle)
+        if abs(found) < _CLOSE_PRICE:
+            return middle
+        if found > 0.0:
+            low, bottom = middle, found
+            top = top / 2.0 if side > 0 else top
+            side = 1
+        else:
+            high, top = middle, found
+            bottom = bottom / 2.0 if side < 0 else bottom
+            side = -1
+    return low
 
 
 def _peak(worth: Callable[[int], float], low: int, middle: int, high: int) -> tuple[int, float]:
