@@ -6,6 +6,7 @@ cycles are found and sized by _search. Must not quote by itself.
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
-from mevfast import market_file
+from mevfast import market_file, scan_global
 from mevfast._cache import Table
 from mevfast._fields import parse_integer
 from mevfast._search import FUNDING_NAMES, Search
@@ -33,10 +34,14 @@ can be taken. Amounts are exact: `python -m mevfast quote` on each hop gives the
 Profit is counted in the start token; net profit is less the gas of a transaction at --gas-price.
 Cycles are ranked by net profit in the first base token, at the price of their deepest pool.
 
+With --global it says, too, what all pools could pay together, a bound for whoever trades all at
+once, and what is left of it by taking cycles one after another, best first (docs/scan.md).
+
 examples:
   python -m mevfast snapshot --config mevfast.toml -o market.json
   python -m mevfast scan market.json --top 10
   python -m mevfast scan market.json --start WETH --start USDC --gas-price 100000000 --json
+  python -m mevfast scan market.json --global
 """
 
 MAX_HOPS = 4
@@ -81,6 +86,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gas-price", default="0", metavar="WEI", help="for one unit of gas (default: 0)"
+    )
+    parser.add_argument(
+        "--global",
+        dest="whole",
+        action="store_true",
+        help="also the most that all pools pay together, and what cycles one by one leave of it",
+    )
+    parser.add_argument(
+        "--price",
+        action="append",
+        metavar="TOKEN=VALUE",
+        help="with --global: what a whole token is worth, others nothing (default: base and start "
+        "tokens at the market's own prices, in the first base token)",
     )
 
 
@@ -167,7 +185,7 @@ def start_tokens(market: MarketFile, names: Sequence[str] | None) -> list[Token]
     return list(dict.fromkeys(_named(market, name) for name in names))
 
 
-def _named(market: MarketFile, name: str) -> Token:
+def _named(market: MarketFile, name: str, option: str = "--start") -> Token:
     found = [token for token in market.tokens if name.lower() == token.address]
     found = found or [token for token in market.tokens if name == token.symbol]
     if len(found) == 1:
@@ -175,20 +193,63 @@ def _named(market: MarketFile, name: str) -> Token:
     if found:
         addresses = ", ".join(token.address for token in found[:5])
         raise DataError(
-            f"--start: expected one token, {len(found)} of {market.path} are called {name!r:.60}; "
+            f"{option}: expected one token, {len(found)} of {market.path} are called {name!r:.60}; "
             f"name it by its address: {addresses}"
         )
     raise DataError(
-        f"--start: expected the address or symbol of a token of {market.path}, was {name!r:.80}"
+        f"{option}: expected the address or symbol of a token of {market.path}, was {name!r:.80}"
     )
+
+
+def _prices(market: MarketFile, entries: Sequence[str]) -> dict[Token, float]:
+    """What --price says of smallest units; DataError for a token or value that is none."""
+    prices: dict[Token, float] = {}
+    for entry in entries:
+        name, mark, text = entry.rpartition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not mark or not 0.0 < value < math.inf:
+            raise DataError(
+                f"--price: expected TOKEN=VALUE, the value a number above 0, was {entry!r:.80}"
+            )
+        token = _named(market, name, "--price")
+        if token in prices:
+            raise DataError(f"--price: expected each token once, {name!r:.60} is there twice")
+        prices[token] = value * 10.0**-token.decimals
+    return prices
+
+
+def _whole(
+    market: MarketFile, starts: Sequence[Token], args: argparse.Namespace, max_hops: int
+) -> scan_global.Whole:
+    """What --global asks for."""
+    if args.price:
+        values, unit = _prices(market, args.price), None
+        starts = starts if args.start else list(values)
+    else:
+        unit = market.base_tokens[0]
+        values = scan_global.token_values(market.pools, [*market.base_tokens, *starts], unit)
+    most = None if args.price else 1  # the search ranks by the market's own prices
+
+    def find(state: MarketFile) -> list[dict[str, Any]]:
+        return scan(state, starts, max_hops=max_hops, most=most).cycles
+
+    return scan_global.whole(market, values, unit, find)
 
 
 # ---- printing ----
 
 
+def _gas(cycle: dict[str, Any]) -> int:
+    """What the transaction's gas costs, token units: min_profit, where no more is asked."""
+    return int(cycle["min_profit"])
+
+
 def _net(cycle: dict[str, Any]) -> int:
-    """Profit less gas, token units: min_profit is what the gas takes, where no more is asked."""
-    return int(cycle["profit"] - cycle["min_profit"])
+    """Profit less gas, token units."""
+    return int(cycle["profit"]) - _gas(cycle)
 
 
 def _json(result: Scan, market: MarketFile) -> dict[str, Any]:
@@ -200,6 +261,7 @@ def _json(result: Scan, market: MarketFile) -> dict[str, Any]:
                 "amount_in": str(cycle["amount_in"]),
                 "amount_out": str(cycle["amount_out"]),
                 "profit": str(cycle["profit"]),
+                "gas": str(_gas(cycle)),
                 "net_profit": str(_net(cycle)),
                 "hops": [
                     {
@@ -238,7 +300,7 @@ def _way(cycle: dict[str, Any], names: dict[bytes, Token]) -> str:
 def _grid(result: Scan, market: MarketFile) -> Grid:
     names = {bytes.fromhex(token.address[2:]): token for token in market.tokens}
     grid = Grid(show_lines=True)
-    for title in ("token", "in", "profit", "net"):
+    for title in ("token", "in", "gross", "gas", "net"):
         grid.add_column(title, justify="left" if title == "token" else "right", overflow="fold")
     grid.add_column("swaps", no_wrap=True)
     for cycle in result.cycles:
@@ -247,6 +309,7 @@ def _grid(result: Scan, market: MarketFile) -> Grid:
             token.symbol,
             _units(cycle["amount_in"], token),
             _units(cycle["profit"], token),
+            _units(_gas(cycle), token),
             _units(_net(cycle), token),
             _way(cycle, names),
         )
@@ -288,16 +351,24 @@ def run(args: argparse.Namespace) -> int:
     """Prints the cycles; DataError for a wrong file or argument."""
     max_hops = parse_integer(args.max_hops, "--max-hops", 2, MAX_HOPS)
     gas_price = parse_integer(args.gas_price, "--gas-price", 0, _UINT64_MAX)
+    if args.price and not args.whole:
+        raise DataError("--price: expected with --global only, which it counts for")
     most = None if args.json else SHOWN
     if args.top is not None:
         most = parse_integer(args.top, "--top", 1, 1 << 30)
     market = market_file.load(args.market)
     starts = start_tokens(market, args.start)
     result = scan(market, starts, max_hops=max_hops, most=most, gas_price=gas_price)
+    together = _whole(market, starts, args, max_hops) if args.whole else None
     if args.json:
-        print(json.dumps(_json(result, market)))
+        answer = _json(result, market)
+        if together is not None:
+            answer["global"] = scan_global.as_json(together)
+        print(json.dumps(answer))
     else:
         _print(result, market, most or 0)
+        if together is not None:
+            print("\n".join(scan_global.as_text(together)))
     for line in _remarks(result, market):
         print(line, file=sys.stderr)
     return 0

@@ -44,7 +44,8 @@ FLOORS: list[set[str]] = [
     {"mevfast.schema"},
     {"mevfast.chains"},
     {"mevfast.model", "mevfast.config"},
-    {"mevfast.market_file"},
+    {"mevfast.market_file", "mevfast.joint"},
+    {"mevfast.joint_pools"},
     {"mevfast.chain", "mevfast.observe", "mevfast.execution.artifacts", "mevfast.execution.gas"},
     {"mevfast.dex", "mevfast.execution"},
     {"mevfast.devnet"},
@@ -53,6 +54,7 @@ FLOORS: list[set[str]] = [
     {"mevfast.keeper"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
     {"mevfast.bench_stream", "mevfast.bench_tables"},
+    {"mevfast.scan_global"},
     {"mevfast.observe.report"},  # the engine's figures, read from outside
     {
         "mevfast.bench_command",

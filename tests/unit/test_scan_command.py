@@ -93,10 +93,10 @@ def test_the_one_cycle_of_a_triangle(triangle: str, capsys: pytest.CaptureFixtur
     [cycle] = answer["cycles"]
     check_by_quotes(market_file.load(triangle), cycle)
     assert set(cycle) == {
-        "profit_token", "amount_in", "amount_out", "profit", "net_profit", "hops",
+        "profit_token", "amount_in", "amount_out", "profit", "gas", "net_profit", "hops",
     }  # fmt: skip
     assert [hop["token_in"] for hop in cycle["hops"]] == [TOKENS[i].address for i in (0, 2, 1)]
-    assert cycle["net_profit"] == cycle["profit"]
+    assert (cycle["net_profit"], cycle["gas"]) == (cycle["profit"], "0")
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -157,6 +157,7 @@ def test_gas_is_taken_off_and_ends_what_it_eats(
     [free] = scan_json(capsys, triangle)["cycles"]
     units = 3 * GAS_HOPS["uniswap_v2"] + GAS_FUNDING["flash_swap"]
     [paid] = scan_json(capsys, triangle, "--gas-price", str(10**9))["cycles"]
+    assert paid["gas"] == str(units * 10**9)
     assert int(paid["profit"]) - int(paid["net_profit"]) == units * 10**9
     assert paid["profit"] == free["profit"]
     too_dear = int(free["profit"]) // units + 1
@@ -225,6 +226,16 @@ def test_a_cycle_through_start_tokens_with_and_without_a_price_is_there_once(
         (("--max-hops", "x"), "--max-hops: expected an integer or a decimal string"),
         (("--top", "0"), "--top: expected an integer in [1,"),
         (("--gas-price", "-1"), "--gas-price: expected an integer in [0,"),
+        (("--price", "WETH=1"), "--price: expected with --global only"),
+        (("--global", "--price", "WETH"), "--price: expected TOKEN=VALUE, the value a number"),
+        (("--global", "--price", "WETH=0"), "--price: expected TOKEN=VALUE, the value a number"),
+        (("--global", "--price", "WETH=nan"), "--price: expected TOKEN=VALUE, the value a number"),
+        (("--global", "--price", "TWIN=1"), "--price: expected one token, 2 of"),
+        (("--global", "--price", "GONE=1"), "--price: expected the address or symbol of a token"),
+        (
+            ("--global", "--price", "WETH=1", "--price", "WETH=2"),
+            "--price: expected each token once",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(
@@ -254,6 +265,72 @@ def test_a_market_without_base_tokens_says_so(
     path = file_of(tmp_path / "market.json", TRIANGLE, base=0).path
     assert cli.main(["scan", path]) == 2
     assert f"{path}: base_tokens: expected at least one" in capsys.readouterr().err
+
+
+# ---- all pools together ----
+
+
+def test_the_only_cycle_is_the_joint_optimum(
+    triangle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = scan_json(capsys, triangle, "--global")
+    [cycle], together = answer["cycles"], answer["global"]
+    assert set(together) == {
+        "optimum", "dual_bound", "greedy", "left_on_table", "left_share", "unit", "prices",
+        "greedy_cycles", "pools_used", "elapsed_ms",
+    }  # fmt: skip
+    assert together["unit"] == TOKENS[0].address
+    assert set(together["prices"]) == {TOKENS[0].address, TOKENS[1].address}
+    assert (together["greedy_cycles"], together["pools_used"]) == (1, 3)
+    assert int(together["greedy"]) == pytest.approx(int(cycle["profit"]), rel=1e-12)
+    # more than the cycle: the base tokens' price is the pools', and some is left in the second
+    assert int(together["optimum"]) >= int(together["greedy"]) * (1 - 1e-9)
+    assert int(together["dual_bound"]) >= int(together["optimum"])
+    left = int(together["optimum"]) - int(together["greedy"])
+    assert int(together["left_on_table"]) == pytest.approx(
+        max(0, left), abs=abs(left) * 1e-6 + 4096
+    )
+
+
+def test_published_optima_of_pools_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CFMMRouter.jl, examples/arbitrage.jl: 456.31976 by all pools, by the first two 171.40149."""
+    first = [pair(0, 1, 10**6, 10**6), pair(0, 1, 10**3, 2 * 10**3)]
+    for pool in first:
+        pool["fee_pips"] = 0
+    third = MarketPool(
+        "0x" + small.pool_address(9).hex(),
+        "balancer_weighted",
+        TOKENS[:2],
+        Pool("balancer_weighted", {
+            "balances": [10**22, 2 * 10**22], "scaling_factors": [10**18] * 2, "swap_fee": 0,
+            "weights": [4 * 10**17, 6 * 10**17],
+        }),
+    )  # fmt: skip
+    market = file_of(tmp_path / "market.json", first, base=2)
+    prices = ("--global", "--price", "WETH=1", "--price", f"{TOKENS[1].address}=1")
+    together = scan_json(capsys, market.path, *prices)["global"]
+    assert float(together["optimum"]) == pytest.approx(171.40149, rel=1e-6)
+    # the one cycle counts in the token that it starts from, a little less than both together
+    assert 171.0 < float(together["greedy"]) <= float(together["optimum"])
+    assert together["unit"] == "price"
+    market_file.write(dataclasses.replace(market, pools=(*market.pools, third)))
+    together = scan_json(capsys, market.path, *prices)["global"]
+    assert float(together["optimum"]) == pytest.approx(456.31976, rel=1e-6)
+    assert float(together["dual_bound"]) == pytest.approx(456.31976, rel=1e-6)
+
+
+def test_the_joint_optimum_in_words(triangle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["scan", triangle, "--global"]) == 0
+    printed = capsys.readouterr().out
+    assert "all pools together, before gas: " in printed
+    assert "WETH by trades in 3 pools, and no more than " in printed
+    assert "cycles one after another, the best first: " in printed
+    assert "WETH in 1 cycle\n" in printed
+    assert "left on the table: " in printed
+    assert cli.main(["scan", triangle]) == 0
+    assert "all pools together" not in capsys.readouterr().out
 
 
 # ---- what is printed ----
