@@ -72,14 +72,16 @@ class Timed:
         self.least: dict[tuple[int, int], float] = {}
         self.sums: dict[tuple[int, int], float] = {}
         self.turns = 0
-        self.opened: dict[int, int] = {}
+        self.opened: dict[int, list[bool]] = {}
+        """By hops: of each event, whether a cycle gains through its pool."""
 
     def check(self) -> None:
         """RuntimeError unless search and bare scan say the same of every event, for all hops."""
         for hops in HOPS:
             self.load.search.configure(max_hops=hops)
-            self.opened[hops], wrong = self.load.disagreements()
-            if wrong:
+            found = self.load.scan.answers()
+            self.opened[hops] = [cycles > 0 for _, cycles in found]
+            if wrong := self.load.disagreements(found):
                 raise RuntimeError(
                     f"{len(self.load.slots)} pools, {hops} hops: search and bare scan differ on "
                     f"{wrong} of {self.n} events"
@@ -283,13 +285,19 @@ def _by_degree(n: int, timed: Timed, clock_ns: int) -> dict[str, Any]:
     }
 
 
-def _point(timed: Timed) -> dict[str, float]:
-    """What the means of a market are, and how many cycles its events touch."""
+def _point(timed: Timed, clock_ns: int) -> dict[str, float]:
+    """What the means of a market are, and how many cycles its events touch.
+
+    `quiet_us` is over events that open no cycle: what looking costs, without what is found.
+    """
     bare = timed.load.bare
+    ours, _ = timed.events(4, clock_ns)
+    quiet = [ns for ns, opened in zip(ours, timed.opened[4], strict=True) if not opened]
     touched = [bare.cycles(event.pool, 4) for event in timed.load.events[:500]]
     return {
         "cycles": round(statistics.mean(touched), 1),
         "search_us": round(timed.mean(4, SEARCH) / 1000, 4),
+        "quiet_us": round(statistics.mean(quiet) / 1000, 4),
         "bare_us": round(timed.mean(4, BARE) / 1000, 4),
     }
 
@@ -298,11 +306,14 @@ def figure_of(run: Run, clock_ns: int) -> dict[str, Any]:
     """What search.svg is drawn from."""
     return {
         "by_size": [
-            {"pools": n, "rustworkx_us": round(run.peers[n].least / 1000, 2)} | _point(timed)
+            {"pools": n, "rustworkx_us": round(run.peers[n].least / 1000, 2)}
+            | _point(timed, clock_ns)
             for n, timed in run.sizes.items()
         ],
         "by_degree": [_by_degree(n, timed, clock_ns) for n, timed in run.sizes.items()],
-        "by_cycles": [{"parallel": k} | _point(timed) for k, timed in run.parallel.items()],
+        "by_cycles": [
+            {"parallel": k} | _point(timed, clock_ns) for k, timed in run.parallel.items()
+        ],
     }
 
 
@@ -317,7 +328,7 @@ def markets_of(run: Run) -> list[dict[str, Any]]:
                 timed.load.bare.degrees(pool)[1] for pool in range(len(timed.load.slots))
             ),
             "events": timed.n,
-            "events_that_open_a_cycle": timed.opened,
+            "events_that_open_a_cycle": {hops: sum(each) for hops, each in timed.opened.items()},
             "rounds": timed.turns,
             "plans_of_the_rescan": rescan.plans,
             "cycles_of_the_rescan": rescan.cycles,

@@ -66,10 +66,10 @@ class Load:
         """Pairs of tokens that have a pool."""
         return len({(min(pair), max(pair)) for pair in self.tokens})
 
-    def disagreements(self) -> tuple[int, int]:
-        """Runs every event on both: (those that open a cycle, those of which one only says so)."""
-        found = self.scan.answers()
-        return sum(bare > 0 for _, bare in found), sum((a > 0) != (b > 0) for a, b in found)
+    @staticmethod
+    def disagreements(found: list[tuple[int, int]]) -> int:
+        """Of ScanLoad.answers: the events of which only one of both says that they open a cycle."""
+        return sum((candidates > 0) != (cycles > 0) for candidates, cycles in found)
 
 
 @dataclass(slots=True)

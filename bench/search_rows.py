@@ -66,6 +66,13 @@ def scan_sheet(made: dict[str, Any]) -> Sheet:
     return out
 
 
+def _told(figure: float | None, unit: str) -> str:
+    """A figure with its unit; nothing for None."""
+    if figure is None:
+        return ""
+    return duration(figure) if unit == "ns" else f"{figure:,.4g} {unit}"
+
+
 def limits_sheet(made: dict[str, Any]) -> Sheet:
     """What is to be reached, and what others need."""
     out = Sheet(title="limits and peers, same run", title_justify="left")
@@ -74,15 +81,13 @@ def limits_sheet(made: dict[str, Any]) -> Sheet:
     for each in made["rows"]:
         if each["limit"] is None and each["what"].startswith(("search, m", "search, p", "bare")):
             continue
-        unit = each["unit"]
-        value = duration(each["value"]) if unit == "ns" else f"{each['value'] or 0:,g} {unit}"
-        wanted = "" if each["limit"] is None else f"{each['side']} {each['limit']:,g} {unit}"
+        limit = _told(each["limit"], each["unit"])
         out.add_row(
             each["what"],
             f"{each['pools']:,}" if each["pools"] else "",
             str(each["hops"] or ""),
-            value if each["value"] is not None else "",
-            wanted,
+            _told(each["value"], each["unit"]),
+            f"{each['side']} {limit}" if limit else "",
             f"not measured: {each['absent']}" if each["absent"] else _verdict(each),
         )
     return out
