@@ -40,6 +40,7 @@ cdef class Core:
 
     cdef uint64_t doubt_from      # while not live: the oldest block whose logs are not to be relied on
     cdef readonly uint64_t losses # times that the table came into doubt
+    cdef readonly int64_t doubted_at # when it last did, monotonic ns; 0: never true yet
     cdef public bint doubts_logs  # a swap that contradicts a quote is first held against the logs
     cdef public uint64_t verified # no log up to this block is missing, as the node says
     cdef readonly list created    # messages of the venues themselves, for the cold half to take

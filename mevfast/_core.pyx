@@ -167,6 +167,7 @@ cdef class Core:
             self.live = False
             self.doubt = why
             self.doubt_from = block
+            self.doubted_at = now_ns()
             # What waits for pools being read goes: that reading is in doubt itself, and is repeated.
             self.n_buffer = 0
             self.losses += 1
@@ -252,6 +253,7 @@ cdef class Core:
         if ahead.number == h.number and memcmp(h.hash, ahead.hash, 32) != 0:
             self.lose(f"logs of another block {h.number} came before its head", h.number)
         self.head = h[0]
+        self.table.t.head.head_block = h.number
         known.number = h.number
         memcpy(known.hash, h.hash, 32)
         self.head_moved = True

@@ -256,7 +256,7 @@ async def _finished(
             announced, failed = await lockstep.run(at, reads)
             left_out.update(f"{factory.name}: {why}" for why in failed.values())
         pools |= announced
-    admitted = [pool for pool in pools.values() if _is_admitted(pool, market)]
+    admitted = [pool for pool in pools.values() if is_admitted(pool, market)]
     if len(pools) > len(admitted):
         left_out[NOT_ADMITTED] += len(pools) - len(admitted)
     for why, count in left_out.most_common(MOST_REASONS):
@@ -264,8 +264,11 @@ async def _finished(
     return sorted(admitted, key=lambda pool: pool.id)
 
 
-def _is_admitted(pool: PoolRecord, market: Market) -> bool:
-    """A pool's own token, which a Balancer pool has among its tokens, is no matter of the lists."""
+def is_admitted(pool: PoolRecord, market: Market) -> bool:
+    """Whether the config's token lists let a pool in.
+
+    A pool's own token, which a Balancer pool has among its tokens, is no matter of the lists.
+    """
     tokens = {"0x" + token.hex() for token in pool.tokens if token != pool.address}
     ignored = {token.lower() for token in market.ignore_tokens}
     only = {token.lower() for token in market.only_tokens}

@@ -16,12 +16,15 @@ import uvloop
 from eth_utils.address import to_checksum_address
 
 from mevfast import config as settings
+from mevfast._pool import Pool as PoolState
 from mevfast._tx import Signer
 from mevfast.chain.rpc import Rpc
 from mevfast.devnet.market import ENGINE_ACCOUNT, Pool
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.dex import market
 from mevfast.engine import Engine
+from mevfast.market_file import hash_states
+from mevfast.model import PoolLoad
 from tests.chain.executor_stage import FOREVER, GAS, TRADER, Stage, calldata, encode, selector
 
 LIMIT_S = 30.0
@@ -288,14 +291,32 @@ def pool_states(engine: Engine) -> dict[bytes, dict[str, Any]]:
     }
 
 
-async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dict[str, Any]]:
-    """The same read afresh from the node at its newest block."""
+async def fresh_load(stage: Stage, config: settings.Config) -> list[PoolLoad]:
+    """Every pool read afresh from the node at its newest block."""
     block = int(stage.node.rpc("eth_blockNumber"), 16)
     async with await Rpc.connect(stage.node.ws_url) as rpc:
         pools = await market.discover(rpc, config.market, block)
-        loaded = await market.load(rpc, pools, block)
+        return (await market.load(rpc, pools, block)).loads
+
+
+async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dict[str, Any]]:
+    """The same states as pool_states has them."""
     good = {"stale": False, "quarantined": False}
-    return {load.pool.address: _plain(load.state) | good for load in loaded.loads}
+    loads = await fresh_load(stage, config)
+    return {load.pool.address: _plain(load.state) | good for load in loads}
+
+
+async def chain_hash(stage: Stage, config: settings.Config) -> str:
+    """The state hash of such a load: what the engine's own must equal."""
+    return hash_states(
+        (
+            "0x" + load.pool.id.hex(),
+            load.pool.kind,
+            ["0x" + token.hex() for token in load.pool.tokens],
+            PoolState(load.pool.kind, load.state, "").fields(),
+        )
+        for load in await fresh_load(stage, config)
+    )
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:
