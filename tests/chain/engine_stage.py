@@ -80,6 +80,7 @@ def engine_config(
     executor: str = "",
     head_timeout_s: float = 60.0,
     request_timeout_s: float = 10.0,
+    max_gap_blocks: int = 2000,
     **sections: Any,
 ) -> settings.Config:
     """A config in mode live for the pools of some factories among some tokens."""
@@ -90,6 +91,7 @@ def engine_config(
             chain_id=record.chain_id,
             head_timeout_s=head_timeout_s,
             request_timeout_s=request_timeout_s,
+            max_gap_blocks=max_gap_blocks,
         ),
         executor=settings.Executor(address=executor or stage.executor()),
         market=settings.Market(
