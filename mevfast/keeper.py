@@ -368,11 +368,17 @@ class Keeper(Mender):
     def take(self, held: MarketFile) -> None:
         """Takes the file's pools into the table, as of its block: those of the config's venues that
         its token lists admit, as many as there is room for."""
+        admits, exact = market.admission(self.config.market), Verdict(True, "as in the file", 0)
         for pool in held.pools:
             record = pool.record
-            why = self._why_not(record)
-            if why:
-                self.refused[why] += 1
+            if record.venue not in self.venues:
+                self.refused["in the market file, of no venue of the config"] += 1
+                continue
+            if not admits(record):
+                self.refused[market.NOT_ADMITTED] += 1
+                continue
+            if len(self.records) >= self.config.table.capacity:
+                self.refused["table full"] += 1
                 continue
             slot = self.table.add(record.id, record.kind, record.tokens, self._singleton(record))
             self.records[slot] = record
@@ -381,15 +387,7 @@ class Keeper(Mender):
             if record.kind in market.INCOMPLETE:
                 self.table.mark_stale(slot)
             for token in record.tokens:
-                self._tokens[token] = Verdict(exact=True, reason="as in the market file", gas=0)
-
-    def _why_not(self, record: PoolRecord) -> str:
-        """Why a pool of the market file is none of this config's; empty where it is."""
-        if record.venue not in self.venues:
-            return "in the market file, of no venue of the config"
-        if not market.is_admitted(record, self.config.market):
-            return market.NOT_ADMITTED
-        return "table full" if len(self.records) >= self.config.table.capacity else ""
+                self._tokens[token] = exact
 
     async def check_sample(self, rpc: Rpc) -> None:
         """Compares some pools of a warm start with the chain before any is traded; reads them all

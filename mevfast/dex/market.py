@@ -8,7 +8,7 @@ its family's module; `kinds` is the table of them.
 from typing import Any
 
 from mevfast.chain.rpc import Rpc
-from mevfast.dex.discovery import NOT_ADMITTED, created, discover, is_admitted
+from mevfast.dex.discovery import NOT_ADMITTED, admission, created, discover
 from mevfast.dex.kinds import CREATION_TOPICS, INCOMPLETE, TOPICS
 from mevfast.dex.ledger import Ledger
 from mevfast.dex.loading import load
@@ -22,9 +22,9 @@ __all__ = [
     "TOPICS",
     "Ledger",
     "Loaded",
+    "admission",
     "created",
     "discover",
-    "is_admitted",
     "load",
     "logs",
 ]
