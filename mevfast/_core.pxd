@@ -44,6 +44,7 @@ cdef class Core:
     cdef public bint doubts_logs  # a swap that contradicts a quote is first held against the logs
     cdef public uint64_t verified # no log up to this block is missing, as the node says
     cdef readonly list created    # messages of the venues themselves, for the cold half to take
+    cdef readonly set told        # (block, log index) of logs that came while in doubt
     cdef Venues venues            # whose logs those are
     cdef bint dropped             # events were, while the load under way was spoilt
     cdef known_block ahead[MAX_AHEAD_BLOCKS] # by number: blocks of logs that came before their heads

@@ -93,6 +93,7 @@ cdef class Core:
         self.audit = Audit(search.table)
         self.send, self.after = send, after
         self.created = []
+        self.told = set()
         self.venues = Venues((), ())
         self.touched = <uint32_t *>calloc(self.table.t.capacity, sizeof(uint32_t))
         self.is_touched = <uint8_t *>calloc(self.table.t.capacity, 1)
@@ -193,6 +194,8 @@ cdef class Core:
             return self.apply(e)
         if e.kind == EVENT_UNKNOWN:
             return 0
+        if not e.removed and len(self.told) < MAX_BUFFERED:
+            self.told.add((e.block_number, e.log_index))
         if self.spoiled is not None:
             self.dropped = True
             return 0
@@ -568,6 +571,7 @@ cdef class Core:
         self.n_touched = 0
         self.doubt = ""
         self.live = True
+        self.told.clear()
         # What was observed before has no state to be compared with.
         self.audit.clear()
         # Not the larger of both: a log that claimed a later block would hold back every decision.

@@ -71,7 +71,7 @@ class Mender(ABC):
         self.retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
         self._blooms = 0
         self._starting_over: _StartOver | None = None
-        self._undone = self._applied = 0  # events, in attempts at a recovery that is still to come
+        self._undone = self._applied = self._missed = 0  # in attempts at a recovery to come
 
     @abstractmethod
     def remove(self, slot: int, why: str) -> None:
@@ -104,6 +104,12 @@ class Mender(ABC):
             for found in [bytes.fromhex(log["blockHash"][2:])]
         ):
             return False
+        logs.sort(key=_place)
+        messages = [notification("logs", log) for log in logs]
+        self._missed += sum(
+            _place(log) not in self.core.told and not self.core.knows(message)
+            for log, message in zip(logs, messages, strict=True)
+        )
         undone = self.table.counters()["undone"]
         changed = self.core.roll_back(fork)
         if changed is None:
@@ -112,37 +118,37 @@ class Mender(ABC):
         self._forget_after(fork)
         for block, block_hash in hashes.items():
             self.core.know_block(block, block_hash)
-        messages = [notification("logs", log) for log in sorted(logs, key=_place)]
         verified = fork <= self.core.verified
         self._applied += self.core.catch_up(messages, verified=verified)
         # A node that indexes its logs late answers with too few: they are asked for once more.
         self.core.verified = min(self.core.verified, fork)
         if not self.core.end_load(number):
             return False
-        self.progress_at = time.monotonic()
-        undone, applied, self._undone, self._applied = self._undone, self._applied, 0, 0
-        missed = max(0, applied - undone)
+        self._recovered(number, why, fork, started)
+        return True
+
+    def _recovered(self, number: int, why: str, fork: int, began: float) -> None:
+        """Counts a recovery that went back to a fork, and says so; `began`: its last attempt.
+
+        It lasted since the doubt that it ends, or since `began` where the table was never true.
+        """
+        now = self.progress_at = time.monotonic()
+        took = now - (self.core.doubted_at / 1e9 or began)
+        undone, applied, missed = self._undone, self._applied, self._missed
+        self._undone = self._applied = self._missed = 0
+        self.recoveries += 1
+        self.recovered_s += took
         self.logs_missed += missed
-        took = self._recovered(started)
         blooms, self._blooms = self.core.bloom_doubts - self._blooms, self.core.bloom_doubts
-        if missed == 0 and blooms:
+        if applied <= undone and blooms:
             # A bloom names pools by chance as well: the more often, the longer it is not asked.
             self.core.bloom_from = number + self.config.table.verify_blocks
         logger.warning(
             "recovered in %.1f ms at block %d after: %s; back to block %d in %.1f ms, %d events "
             "undone, %d applied, %d of them missed before, %d pools to be read",
-            1000 * took, number, why, fork, 1000 * (self.progress_at - started), undone, applied,
-            missed, len(self.table.stale()),
+            1000 * took, number, why, fork, 1000 * (now - began), undone, applied, missed,
+            len(self.table.stale()),
         )  # fmt: skip
-        return True
-
-    def _recovered(self, began: float) -> float:
-        """Counts a recovery; seconds since the doubt that it ends, or since `began` (monotonic)
-        where the table was never true before."""
-        took = time.monotonic() - (self.core.doubted_at / 1e9 or began)
-        self.recoveries += 1
-        self.recovered_s += took
-        return took
 
     async def _branch(self, rpc: Rpc, fork: int, number: int) -> dict[int, bytes] | None:
         """Hashes of the newest blocks after `fork` up to `number`, at most MOST_HASHES; None where
@@ -189,7 +195,7 @@ class Mender(ABC):
         self._starting_over = (
             replace(over, last=number) if over else _StartOver(why, since, first, number)
         )
-        self._undone = self._applied = 0
+        self._undone = self._applied = self._missed = 0
         return True
 
     def read_again(self) -> None:

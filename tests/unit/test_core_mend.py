@@ -108,6 +108,18 @@ def test_the_first_doubt_says_when_it_was_and_later_ones_do_not() -> None:
     assert chain.core.doubted_at == first
 
 
+def test_what_came_in_doubt_is_remembered_until_it_ends() -> None:
+    """Those logs were not missed, though the node is asked for them."""
+    chain = Chain()
+    chain.feed(sync(0, 10**21, 101), frames.head(101))
+    assert chain.core.told == set()
+    chain.core.distrust("the test says so")
+    chain.feed(sync(0, 10**20, 102, index=3), frames.head(102), sync(1, 10**20, 103, removed=True))
+    assert chain.core.told == {(102, 3)}
+    assert mend(chain, 101, [sync(0, 10**20, 102, index=3)], frames.head(102), 102)
+    assert chain.core.told == set()
+
+
 def test_readers_of_the_table_are_told_of_the_newest_head() -> None:
     chain = Chain()
     chain.feed(frames.head(101), frames.head(102))
