@@ -44,8 +44,8 @@ PAIR = ("WETH", "USDC")
 GAP_USD = 200_000
 """Opens a gap of some percent between two pools of the pair."""
 FEES = {V2: (3000,), SUSHI: (3000,), V3: (100, 500, 3000, 10_000)}
-RECOVERY_S = 6.0
-"""Within this the engine must be true again; on an idle machine it takes a fraction of it."""
+RECOVERY_S = 30.0
+"""Within this the engine must be true again; on an idle machine it takes a fraction of a second."""
 QUICK_TIMEOUTS = {"request_timeout_s": 1.0, "head_timeout_s": 1.5}
 """For faults that only a timeout reveals."""
 RECOVERED = re.compile(

@@ -36,7 +36,7 @@ from tests.chain.engine_stage import chain_hash, chain_states, pool_states
 from tests.chain.executor_stage import Stage
 
 SCHEDULES, MINUTES = 200, 10.0
-SCHEDULE_LIMIT_S = 60.0
+SCHEDULE_LIMIT_S = 120.0
 SCHEDULES_PER_NODE = 50
 """anvil keeps every block it was ever taken back from."""
 FAULT_EVERY_S = (1.0, 5.0)

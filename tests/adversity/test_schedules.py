@@ -14,7 +14,7 @@ from tests.chain.executor_stage import Stage, stage, theatre
 
 __all__ = ["stage", "theatre"]  # fixtures
 
-LIMIT_S = 60.0
+LIMIT_S = 240.0
 
 
 @pytest.mark.devnet

@@ -49,15 +49,17 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return run
 
 
-async def until(condition: Callable[[], object], stage: Stage | None = None) -> None:
+async def until(
+    condition: Callable[[], object], stage: Stage | None = None, limit_s: float = LIMIT_S
+) -> None:
     """Waits for a condition; with a stage, mines a block now and then meanwhile."""
     loop = asyncio.get_running_loop()
     start = mined = loop.time()
     while not condition():
         await asyncio.sleep(0.005)
         now = loop.time()
-        if now - start > LIMIT_S:
-            raise AssertionError(f"not within {LIMIT_S:g} s: {condition.__name__}")
+        if now - start > limit_s:
+            raise AssertionError(f"not within {limit_s:g} s: {condition.__name__}")
         if stage is not None and now - mined > 0.1:
             stage.node.rpc("evm_mine")
             mined = loop.time()
