@@ -9,30 +9,49 @@ whatever the size, as in life, where other work lies between two events of a poo
 journaled. "In a batch" the keys of those that follow are known, as the logs of a block are, and
 their slots are asked for ahead; alone, an event waits for two reads of memory, the second at a
 place that the first one tells. Recorded frames are those of bench/data/stream.json.gz, each round
-in later blocks, caches warm. The rows go to bench/results/cache.json.
+in later blocks, caches warm.
+
+Then starts, the least of a few: an engine that takes up a market file of 20,000 made pools of every
+kind (bench.market), up to where it asks the node for the logs since, in CPU time, as it waits for
+nothing; and one that finds, tries and reads every pool of the embedded chain, by the clock, beside
+the node. The rows go to bench/results/cache.json.
 """
 
 import argparse
+import asyncio
 import gc
 import json
 import os
 import random
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.console import Console
 from rich.table import Table as Sheet
 
 from bench import pools
+from bench.market import make
+from mevfast import market_file
 from mevfast._bench import V2_SYNC, V3_SWAP, TableLoad, clock_cost, memory_read
 from mevfast._cache import Table
 from mevfast._pool import Pool
+from mevfast._tx import Signer
 from mevfast.bench_command import machine, source_commit
 from mevfast.bench_stream import read_stream
+from mevfast.chain.rpc import Rpc
+from mevfast.config import Config, Executor, Factory, Market, Node, Search
+from mevfast.demo import demo_config
+from mevfast.devnet.market import ENGINE_ACCOUNT
+from mevfast.devnet.net import Devnet
+from mevfast.engine import Engine
+from mevfast.execution.deploy import deploy_executor
+from mevfast.market_file import MarketFile
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "cache.json"
@@ -52,6 +71,11 @@ MOST_NS: dict[str, float | None] = {
     "V3 Swap, alone": None,
 }
 LEAST_RATE = {"recorded events": 1e6, "recorded frames": 3e5}
+WARM_POOLS = 20_000
+MOST_WARM_S, MOST_COLD_S = 2.0, 1.0
+STARTS = 3
+QUICK_S = 10.0
+"""Below this one start of each kind has to do."""
 MOST_GROWTH = 2.0
 
 
@@ -73,7 +97,7 @@ def judged(row: Row) -> Row:
     met = None
     if row.limit is not None:
         met = row.value <= row.limit if row.side == "at most" else row.value >= row.limit
-    return replace(row, value=round(float(row.value), 1), met=met)
+    return replace(row, value=round(float(row.value), 3 if row.unit == "s" else 1), met=met)
 
 
 class Load:
@@ -141,6 +165,70 @@ class Recorded:
             self.least[what] = min(self.least[what], spent)
 
 
+def made_config(market: MarketFile) -> Config:
+    """The config of an engine that a made market file serves."""
+    base = tuple(token.address for token in market.base_tokens)
+    return Config(
+        node=Node(url="ws://127.0.0.1:1", chain_id=market.chain_id),
+        executor=Executor(address="0x" + "11" * 20),
+        market=Market(
+            base_token=base[0],
+            start_tokens=base,
+            factories=(Factory(name="made", kind="uniswap_v3", address="0x" + "22" * 20),),
+        ),
+        search=Search(min_profit_wei=0),
+    )
+
+
+def warm_start(path: str, config: Config) -> float:
+    """Seconds of CPU until a new engine has a market file's pools in table and graph."""
+    began = time.process_time()
+    engine = Engine(config, Signer(bytearray(31) + b"\1"))
+    engine.keeper.venues = {"": bytes(20)}  # made pools are of no venue
+    held = market_file.load(path)
+    engine.keeper.take(held)
+    took = time.process_time() - began
+    if len(engine.table) != len(held.pools):
+        raise RuntimeError(f"{len(engine.table)} of {len(held.pools)} pools are in the table")
+    return took
+
+
+async def cold_starts(count: int) -> tuple[int, float]:
+    """Pools of the embedded chain, and the least seconds of so many engines until all are read."""
+    least, pools = float("inf"), 0
+    async with Devnet(seed=1, traders=False) as net:
+        signer = Signer(net.signer_key(ENGINE_ACCOUNT))
+        async with await Rpc.connect(net.ws_url) as rpc:
+            executor = await deploy_executor(
+                rpc, signer, net.market.balancer_vault, net.market.aave_pool
+            )
+        for _ in range(count):
+            live = asyncio.Event()
+            engine = Engine(demo_config(net, executor), signer, on_live=live.set)
+            running = asyncio.create_task(engine.run())
+            waiting = asyncio.create_task(live.wait())
+            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            engine.stop()
+            await running
+            least, pools = min(least, engine.load_s), len(engine.table)
+    return pools, least
+
+
+def starts(count: int) -> list[Row]:
+    """A warm start of a large market, and a cold one of the embedded chain's."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "market.json"))
+        make(path, WARM_POOLS)
+        config = made_config(market_file.load(path))
+        warm = min(warm_start(path, config) for _ in range(count))
+    pools, cold = uvloop.run(cold_starts(count))
+    return [
+        Row("warm start from a market file", WARM_POOLS, "s", warm, MOST_WARM_S),
+        Row("cold start on the embedded chain", pools, "s", cold, MOST_COLD_S),
+    ]
+
+
 def measure(seconds: float) -> list[Row]:
     """All rows."""
     loads, recorded, memory = [Load(size) for size in SIZES], Recorded(), float("inf")
@@ -168,6 +256,7 @@ def measure(seconds: float) -> list[Row]:
         rows.append(Row(what, known, "a second", 1e9 / recorded.least[what], least, "at least"))
     rows.append(Row("recorded logs that moved a pool", known, "%", 100 * recorded.changed))
     rows.append(Row("random read of this machine's memory", 0, "ns", memory))
+    rows += starts(1 if seconds < QUICK_S else STARTS)
     return [judged(each) for each in rows]
 
 

@@ -11,10 +11,9 @@ block has reached it; cycles through other pools wait for the log, or for the ne
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from mevfast._cache cimport table_refresh
-from mevfast._feed cimport Feed
+from mevfast._feed cimport Feed, now_ns
 from mevfast._scan cimport (
     DROP_DEADLINE,
     DROP_DUPLICATE,
@@ -31,12 +30,6 @@ from mevfast.types cimport log_event, swap_plan
 
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
 cdef uint32_t SETTLED_TOKENS = 64     # some 50 ns each, more for hubs
-
-
-cdef inline int64_t now_ns() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
 
 
 cdef class Core(Feed):

@@ -1,6 +1,7 @@
 """The feed's C face: what one frame does to the table."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from mevfast._audit cimport Audit
 from mevfast._cache cimport Table
@@ -12,6 +13,13 @@ from mevfast.types cimport head_event, log_event
 cdef enum:
     HEAD_RING = 512
     MAX_AHEAD_BLOCKS = 32         # more than MAX_AHEAD of the .pyx
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
+
 
 cdef struct known_block:
     uint64_t number               # 0: none
@@ -31,9 +39,11 @@ cdef class Feed:
 
     cdef uint64_t doubt_from      # while not live: the oldest block whose logs are not to be relied on
     cdef readonly uint64_t losses # times that the table came into doubt
+    cdef readonly int64_t doubted_at # when it last did, monotonic ns; 0: never true yet
     cdef public bint doubts_logs  # a swap that contradicts a quote is first held against the logs
     cdef public uint64_t verified # no log up to this block is missing, as the node says
     cdef readonly list created    # messages of the venues themselves, for the cold half to take
+    cdef readonly set told        # (block, log index) of logs that came while in doubt
     cdef Venues venues            # whose logs those are
     cdef bint dropped             # events were, while the load under way was spoilt
     cdef known_block ahead[MAX_AHEAD_BLOCKS] # by number: blocks of logs that came before their heads

@@ -53,6 +53,7 @@ cdef class Feed:
         self.table, self.search = search.table, search
         self.audit = Audit(search.table)
         self.created = []
+        self.told = set()
         self.venues = Venues((), ())
         self.touched = <uint32_t *>calloc(self.table.t.capacity, sizeof(uint32_t))
         self.is_touched = <uint8_t *>calloc(self.table.t.capacity, 1)
@@ -98,6 +99,7 @@ cdef class Feed:
             self.live = False
             self.doubt = why
             self.doubt_from = block
+            self.doubted_at = now_ns()
             # What waits for pools being read goes: that reading is in doubt itself, and is repeated.
             self.n_buffer = 0
             self.losses += 1
@@ -123,6 +125,8 @@ cdef class Feed:
             return self.apply(e)
         if e.kind == EVENT_UNKNOWN:
             return 0
+        if not e.removed and len(self.told) < MAX_BUFFERED:
+            self.told.add((e.block_number, e.log_index))
         if self.spoiled is not None:
             self.dropped = True
             return 0
@@ -183,6 +187,7 @@ cdef class Feed:
         if ahead.number == h.number and memcmp(h.hash, ahead.hash, 32) != 0:
             self.lose(f"logs of another block {h.number} came before its head", h.number)
         self.head = h[0]
+        self.table.t.head.head_block = h.number
         known.number = h.number
         memcpy(known.hash, h.hash, 32)
         self.head_moved = True
@@ -388,6 +393,7 @@ cdef class Feed:
         self.n_touched = 0
         self.doubt = ""
         self.live = True
+        self.told.clear()
         # What was observed before has no state to be compared with.
         self.audit.clear()
         # Not the larger of both: a log that claimed a later block would hold back every decision.

@@ -150,6 +150,7 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._thread.shutdown(cancel_futures=True)
+            self._publish()
             self.keeper.close()
             gc.enable()
             gc.unfreeze()
@@ -207,6 +208,9 @@ class Engine:
             if at > 0:
                 beside.append(self._beside(self._watch_first(urls[0])))
             await self._keep(rpc, beside)
+        except (NodeError, RpcError) as error:
+            self._doubt(str(error))
+            raise
         finally:
             self._doubt("the connection is closed")
             self.core.send = self._not_connected
@@ -381,6 +385,7 @@ class Engine:
         while True:
             await asyncio.sleep(0.25)
             self.keeper.expire()
+            self._publish()
             gc.collect(1)
             reason = self.risk.reason(self.block_age_s)
             if reason != self.pause_reason:
@@ -409,6 +414,12 @@ class Engine:
                 await asyncio.sleep(self.config.search.rescan_s)
             else:
                 await asyncio.sleep(RESCAN_WAIT_S)
+
+    def _publish(self) -> None:
+        """Writes what the engine counts into the table, for whoever maps its file."""
+        known = self.table.counters()
+        self.table.count("rpc_calls", self.rpc_calls.total() - known["rpc_calls"])
+        self.table.count("avoided_calls", self.quotes - known["avoided_calls"])
 
     # ---- callbacks from the connection's stack: short, no await ----
 
@@ -439,6 +450,11 @@ class Engine:
         if isinstance(result, dict) and ("topics" in result or "parentHash" in result):
             logger.warning("a notification could not be read: %.300r", message)
             self._doubt("a log or head of the node could not be read")
+
+    @property
+    def quotes(self) -> int:
+        """Quotes that the table answered: a bot that asks the node for each makes as many calls."""
+        return self.search.n_quotes + self.core.audit.n_checks
 
     @property
     def predicted_wei(self) -> int:

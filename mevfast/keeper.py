@@ -26,7 +26,7 @@ from mevfast.dex.token_info import read_tokens
 from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.execution.artifacts import TokenInfo
 from mevfast.execution.gas import EXECUTED
-from mevfast.market_file import hash_states
+from mevfast.market_file import MarketFile, hash_states
 from mevfast.mender import Mender, Waiting, notification
 from mevfast.model import PoolRecord
 
@@ -52,7 +52,8 @@ SINGLETONS = (
 class Keeper(Mender):
     """The state of one table, over as many connections as it takes.
 
-    `records` holds by slot what the table's pools are; `refused` why pools are not in it.
+    `records` holds by slot what the table's pools are; `refused` why pools are not in it; `venues`
+    the address of each venue of the config that the chain bore out, by name.
     """
 
     def __init__(self, core: Core, config: Config) -> None:
@@ -69,7 +70,7 @@ class Keeper(Mender):
         self._sample_due = False
         self._read_at: dict[int, float] = {}  # of pools whose events do not say everything
         self._busy: Counter[bytes] = Counter()
-        self._venues: dict[str, bytes] = {}
+        self.venues: dict[str, bytes] = {}
         self.multicall: str | None = None
         self._holders: defaultdict[bytes, list[bytes]] = defaultdict(list)
         self._tokens: dict[bytes, Verdict] = {}
@@ -145,7 +146,7 @@ class Keeper(Mender):
 
     def _singleton(self, pool: PoolRecord) -> bytes | None:
         """The contract whose events speak of the pool beside, or instead of, its own."""
-        return self._venues[pool.venue] if pool.kind in SINGLETONS else None
+        return self.venues[pool.venue] if pool.kind in SINGLETONS else None
 
     def remove(self, slot: int, why: str) -> None:
         """Takes a pool out of search and table."""
@@ -204,7 +205,7 @@ class Keeper(Mender):
     async def read(self, rpc: Rpc) -> None:
         """Reads every stale pool that is due; one by one batch, each at the newest block."""
         self.expire()
-        self._say_wrong()
+        began = time.monotonic()
         blocks, losses = [], self.core.losses
         everything = len(self.due()) == len(self.records) > 0
         done: set[int] = set()  # once each: a pool that moves in every block is due at once again
@@ -213,6 +214,9 @@ class Keeper(Mender):
             done.update(part)
             blocks.append(await self._read(rpc, part))
             self._reading(len(slots) - len(part))
+        if self.core.live:
+            self.read_again()
+            self._say_wrong(began)
         if everything and blocks and self.core.live and self.core.losses == losses:
             # Nothing in the table is older: no log before can be missing from it.
             self.core.verified = max(self.core.verified, blocks[0])
@@ -297,14 +301,18 @@ class Keeper(Mender):
         wait = RETRY_BLOCKS[min(failures, len(RETRY_BLOCKS) - 1)]
         self.retry[slot] = (failures + 1, block + wait)
 
-    def _say_wrong(self) -> None:
-        """A line where events contradicted the table since the last one: rare, and worth a look."""
+    def _say_wrong(self, began: float) -> None:
+        """A line where events contradicted the table since the last one: rare, and worth a look.
+
+        `began`: when the reading of their pools did, monotonic.
+        """
         applied = self.table.applied()
         wrong = applied["inconsistent"] + applied["malformed"]
         if wrong > self._wrong:
             logger.warning(
-                "%d logs contradicted what the table holds, or were no logs of their kind; their "
-                "pools are read again", wrong - self._wrong,
+                "pools read again in %.1f ms at block %d: %d logs contradicted what the table "
+                "holds, or were no logs of their kind",
+                1000 * (time.monotonic() - began), self.core.head_number, wrong - self._wrong,
             )  # fmt: skip
         self._wrong = wrong
 
@@ -324,7 +332,7 @@ class Keeper(Mender):
 
         Entries of the config that are not what they are said to be are refused first.
         """
-        if not self._venues:
+        if not self.venues:
             await self._refuse_wrong(rpc)
         if await self._warm(rpc):
             self._sample_due = True
@@ -349,10 +357,28 @@ class Keeper(Mender):
         held = await warm_start.read(cache, rpc, self.config.node.chain_id, newest, gap)
         if held is None:
             return False
+        self.take(held)
+        assert held.block_hash is not None  # warm_start sees to it
+        self.core.know_block(held.block, bytes.fromhex(held.block_hash[2:]))
+        self.core.verified = held.block
+        self.core.distrust("a warm start", held.block + 1)
+        logger.info("%d pools from %s, of block %d", len(self.records), cache, held.block)
+        return True
+
+    def take(self, held: MarketFile) -> None:
+        """Takes the file's pools into the table, as of its block: those of the config's venues that
+        its token lists admit, as many as there is room for."""
+        admits, exact = market.admission(self.config.market), Verdict(True, "as in the file", 0)
         for pool in held.pools:
             record = pool.record
-            if record.venue not in self._venues or len(self.records) >= self.config.table.capacity:
+            if record.venue not in self.venues:
                 self.refused["in the market file, of no venue of the config"] += 1
+                continue
+            if not admits(record):
+                self.refused[market.NOT_ADMITTED] += 1
+                continue
+            if len(self.records) >= self.config.table.capacity:
+                self.refused["table full"] += 1
                 continue
             slot = self.table.add(record.id, record.kind, record.tokens, self._singleton(record))
             self.records[slot] = record
@@ -361,13 +387,7 @@ class Keeper(Mender):
             if record.kind in market.INCOMPLETE:
                 self.table.mark_stale(slot)
             for token in record.tokens:
-                self._tokens[token] = Verdict(exact=True, reason="as in the market file", gas=0)
-        assert held.block_hash is not None  # warm_start sees to it
-        self.core.know_block(held.block, bytes.fromhex(held.block_hash[2:]))
-        self.core.verified = held.block
-        self.core.distrust("a warm start", held.block + 1)
-        logger.info("%d pools from %s, of block %d", len(self.records), cache, held.block)
-        return True
+                self._tokens[token] = exact
 
     async def check_sample(self, rpc: Rpc) -> None:
         """Compares some pools of a warm start with the chain before any is traded; reads them all
@@ -389,6 +409,8 @@ class Keeper(Mender):
             if Pool(load.pool.kind, load.state, "").fields()
             != self.table.pool(pools[load.pool.id]).fields()
         ]
+        # What was read for the file, and does not answer now, is not what the file says either.
+        wrong += [self.records[pools[pool_id]] for pool_id in loaded.failed]
         if wrong:
             logger.error(
                 "%d of %d pools of the market file differ from the chain, such as %s: every pool "
@@ -467,11 +489,11 @@ class Keeper(Mender):
             logger.error("%s %s is refused: %s", what, name, why)
         if ("multicall", "multicall") not in reasons:
             self.multicall = self.config.multicall
-        self._venues = {
+        self.venues = {
             each.name: bytes.fromhex(each.address[2:]) for each in self.config.market.factories
         }
         topics = [bytes.fromhex(topic[2:]) for topic in market.CREATION_TOPICS]
-        self.core.watch(list(self._venues.values()), topics)
+        self.core.watch(list(self.venues.values()), topics)
 
     # ---- saying so ----
 

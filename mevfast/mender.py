@@ -9,6 +9,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -29,6 +30,16 @@ MOST_HASHES = 64
 Waiting = Callable[[Rpc], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class _StartOver:
+    """That every pool is being read again: why, since when, and the blocks that are passed over."""
+
+    why: str
+    since: float  # monotonic seconds
+    first: int
+    last: int
+
+
 def notification(kind: str, result: dict[str, Any]) -> bytes:
     """What the node was asked for, as the notification it would have sent."""
     return orjson.dumps(
@@ -43,7 +54,7 @@ def notification(kind: str, result: dict[str, Any]) -> bytes:
 class Mender(ABC):
     """What is known of a table's pools, `records` by slot, and how the table is made true again.
 
-    `recoveries`, `recovered_s` and `logs_missed` count what was mended.
+    `recoveries`, `recovered_s` (from the first doubt on) and `logs_missed` count what was mended.
     """
 
     def __init__(self, core: Core, config: Config) -> None:
@@ -59,6 +70,8 @@ class Mender(ABC):
         self.progress_at = time.monotonic()
         self.retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
         self._blooms = 0
+        self._starting_over: _StartOver | None = None
+        self._undone = self._applied = self._missed = 0  # in attempts at a recovery to come
 
     @abstractmethod
     def remove(self, slot: int, why: str) -> None:
@@ -80,7 +93,7 @@ class Mender(ABC):
             return False
         fork = await self._fork(rpc, min(trusted, number))
         if fork is None or number - fork > self.config.node.max_gap_blocks:
-            return self._start_over(number, why)
+            return self._start_over(number, why, started)
         logs = await self.logs(rpc, fork + 1, number) if fork < number else []
         hashes = await self._branch(rpc, fork, number)
         if hashes is None or hashes[number] != _hash(head):
@@ -91,37 +104,51 @@ class Mender(ABC):
             for found in [bytes.fromhex(log["blockHash"][2:])]
         ):
             return False
+        logs.sort(key=_place)
+        messages = [notification("logs", log) for log in logs]
+        self._missed += sum(
+            _place(log) not in self.core.told and not self.core.knows(message)
+            for log, message in zip(logs, messages, strict=True)
+        )
         undone = self.table.counters()["undone"]
         changed = self.core.roll_back(fork)
         if changed is None:
-            return self._start_over(number, why)
-        undone = self.table.counters()["undone"] - undone
+            return self._start_over(number, why, started)
+        self._undone += self.table.counters()["undone"] - undone
         self._forget_after(fork)
         for block, block_hash in hashes.items():
             self.core.know_block(block, block_hash)
-        messages = [notification("logs", log) for log in sorted(logs, key=_place)]
         verified = fork <= self.core.verified
-        applied = self.core.catch_up(messages, verified=verified)
+        self._applied += self.core.catch_up(messages, verified=verified)
         # A node that indexes its logs late answers with too few: they are asked for once more.
         self.core.verified = min(self.core.verified, fork)
         if not self.core.end_load(number):
             return False
-        self.progress_at = time.monotonic()
-        took = self.progress_at - started
-        missed = max(0, applied - undone)
+        self._recovered(number, why, fork, started)
+        return True
+
+    def _recovered(self, number: int, why: str, fork: int, began: float) -> None:
+        """Counts a recovery that went back to a fork, and says so; `began`: its last attempt.
+
+        It lasted since the doubt that it ends, or since `began` where the table was never true.
+        """
+        now = self.progress_at = time.monotonic()
+        took = now - (self.core.doubted_at / 1e9 or began)
+        undone, applied, missed = self._undone, self._applied, self._missed
+        self._undone = self._applied = self._missed = 0
         self.recoveries += 1
         self.recovered_s += took
         self.logs_missed += missed
         blooms, self._blooms = self.core.bloom_doubts - self._blooms, self.core.bloom_doubts
-        if missed == 0 and blooms:
+        if applied <= undone and blooms:
             # A bloom names pools by chance as well: the more often, the longer it is not asked.
             self.core.bloom_from = number + self.config.table.verify_blocks
         logger.warning(
-            "recovered in %.1f ms at block %d after: %s; back to block %d, %d events undone, %d "
-            "applied, %d of them missed before, %d pools to be read",
-            1000 * took, number, why, fork, undone, applied, missed, len(self.table.stale()),
+            "recovered in %.1f ms at block %d after: %s; back to block %d in %.1f ms, %d events "
+            "undone, %d applied, %d of them missed before, %d pools to be read",
+            1000 * took, number, why, fork, 1000 * (now - began), undone, applied, missed,
+            len(self.table.stale()),
         )  # fmt: skip
-        return True
 
     async def _branch(self, rpc: Rpc, fork: int, number: int) -> dict[int, bytes] | None:
         """Hashes of the newest blocks after `fork` up to `number`, at most MOST_HASHES; None where
@@ -146,19 +173,44 @@ class Mender(ABC):
             found[n] = block_hash
         return found
 
-    def _start_over(self, number: int, why: str) -> bool:
-        """Too far back for the journal or the node's logs: every pool is read again."""
+    def _start_over(self, number: int, why: str, began: float) -> bool:
+        """Too far back for the journal or the node's logs: every pool is read again.
+
+        Each is traded as soon as it is; the line that all are comes once they are (`read_again`).
+        """
+        first = self.core.trusted + 1
         for slot in self.records:
             self.table.mark_stale(slot)
             self.search.refresh_pool(slot)
         self.retry.clear()
         self.discovered = False  # pools may have been announced in what is passed over
         self.core.verified = number
-        self.recoveries += 1
         logger.warning(
             "all %d pools are read again at block %d after: %s", len(self.records), number, why
         )
-        return self.core.end_load(number)
+        since = self.core.doubted_at / 1e9 or began
+        if not self.core.end_load(number):
+            return False
+        over = self._starting_over
+        self._starting_over = (
+            replace(over, last=number) if over else _StartOver(why, since, first, number)
+        )
+        self._undone = self._applied = self._missed = 0
+        return True
+
+    def read_again(self) -> None:
+        """Every pool that can be was read: if that ends a start over, counts it and says so."""
+        over, self._starting_over = self._starting_over, None
+        if over is None:
+            return
+        took = time.monotonic() - over.since
+        self.recoveries += 1
+        self.recovered_s += took
+        logger.warning(
+            "recovered in %.1f ms at block %d after: %s; %d pools read again, the logs of blocks "
+            "%d to %d passed over",
+            1000 * took, self.core.head_number, over.why, len(self.records), over.first, over.last,
+        )  # fmt: skip
 
     async def _fork(self, rpc: Rpc, newest: int) -> int | None:
         """The newest block not above `newest` that the table went through and the node has."""

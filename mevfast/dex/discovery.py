@@ -256,7 +256,7 @@ async def _finished(
             announced, failed = await lockstep.run(at, reads)
             left_out.update(f"{factory.name}: {why}" for why in failed.values())
         pools |= announced
-    admitted = [pool for pool in pools.values() if _is_admitted(pool, market)]
+    admitted = list(filter(admission(market), pools.values()))
     if len(pools) > len(admitted):
         left_out[NOT_ADMITTED] += len(pools) - len(admitted)
     for why, count in left_out.most_common(MOST_REASONS):
@@ -264,9 +264,18 @@ async def _finished(
     return sorted(admitted, key=lambda pool: pool.id)
 
 
-def _is_admitted(pool: PoolRecord, market: Market) -> bool:
-    """A pool's own token, which a Balancer pool has among its tokens, is no matter of the lists."""
-    tokens = {"0x" + token.hex() for token in pool.tokens if token != pool.address}
-    ignored = {token.lower() for token in market.ignore_tokens}
-    only = {token.lower() for token in market.only_tokens}
-    return not tokens & ignored and (not only or tokens <= only)
+def admission(market: Market) -> Callable[[PoolRecord], bool]:
+    """Which pools the config's token lists let in.
+
+    A pool's own token, which a Balancer pool has among its tokens, is no matter of the lists.
+    """
+    ignored = {bytes.fromhex(token[2:]) for token in market.ignore_tokens}
+    only = {bytes.fromhex(token[2:]) for token in market.only_tokens}
+    if not (ignored or only):
+        return lambda pool: True
+
+    def admits(pool: PoolRecord) -> bool:
+        tokens = set(pool.tokens) - {pool.address}
+        return not tokens & ignored and (not only or tokens <= only)
+
+    return admits

@@ -8,7 +8,7 @@ its family's module; `kinds` is the table of them.
 from typing import Any
 
 from mevfast.chain.rpc import Rpc
-from mevfast.dex.discovery import created, discover
+from mevfast.dex.discovery import NOT_ADMITTED, admission, created, discover
 from mevfast.dex.kinds import CREATION_TOPICS, INCOMPLETE, TOPICS
 from mevfast.dex.ledger import Ledger
 from mevfast.dex.loading import load
@@ -18,9 +18,11 @@ from mevfast.model import Loaded
 __all__ = [
     "CREATION_TOPICS",
     "INCOMPLETE",
+    "NOT_ADMITTED",
     "TOPICS",
     "Ledger",
     "Loaded",
+    "admission",
     "created",
     "discover",
     "load",

@@ -50,7 +50,7 @@ def report(engine: "Engine") -> dict[str, Any]:
         if method not in SUBMISSION
     }
     reads = sum(since_live.values())
-    quotes = search.n_quotes + audit.n_checks
+    quotes = engine.quotes
     misses = dropped.get("stale", 0) + dropped.get("incomplete_block", 0)
     counters = engine.table.counters()
     outcomes = engine.outcomes
@@ -80,6 +80,7 @@ def report(engine: "Engine") -> dict[str, Any]:
         "events_by_kind": counters["events"],
         "events_by_result": counters["applied"],
         "stale_marks": counters["stale_marks"],
+        "refreshes": counters["refreshes"],
         "pools_read": engine.keeper.read_pools,
         "pools_refused": dict(engine.keeper.refused.most_common()),
         "evictions": counters["evictions"],

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.adversity.faults import CATALOGUE, Fault
+from tests.adversity.faults import CATALOGUE, DEEPEST_REORG, Fault, Scene
 from tests.adversity.faulty_node import FaultyNode
 from tests.adversity.ordeal import QUICK_TIMEOUTS, Ordeal, ordeal
 from tests.chain.engine_stage import on_loop
@@ -20,7 +20,6 @@ __all__ = ["stage", "theatre"]  # fixtures
 
 CHOOSY = (
     "lost_log", "lost_logs", "lost_block", "shuffled_logs", "shuffled_blocks", "back_behind",
-    "busy_reorg", "told_reorg",
 )  # fmt: skip
 """Faults that strike in more than one way: which, chance says, so each gets several goes."""
 CASES = [
@@ -38,11 +37,53 @@ def test_the_engine_outlives(stage: Stage, fault: Fault, go: int) -> None:
     async def play() -> None:
         timeouts = QUICK_TIMEOUTS if fault.timeout else {}
         async with ordeal(stage, chance, first_trade=False, **timeouts) as each:
-            said = len(each.ear.records)
             await each.strikes(fault)
             await each.recovers()
-            if not fault.harmless:
-                each.explains(said)
+            each.explains(fault)
+
+    play()
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("depth", range(1, DEEPEST_REORG + 1))
+def test_the_engine_outlives_a_reorg_of_every_depth(stage: Stage, depth: int, told: bool) -> None:
+    """With other swaps in the new blocks; logs of the old ones are said to be removed, or not."""
+
+    async def strike(scene: Scene) -> None:
+        scene.node.announces_removed = told
+        scene.reorg(depth, busy=True)
+
+    @on_loop
+    async def play() -> None:
+        async with ordeal(stage, random.Random(depth), first_trade=False) as each:
+            for _ in range(depth):
+                each.block()
+                await each.seen()
+            await each.strikes(Fault(f"reorg of {depth}", "", strike))
+            assert f"reorg of {depth} blocks" in each.told()
+            await each.recovers()
+            each.explains(CATALOGUE["busy_reorg"])
+
+    play()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_engine_outlives_a_node_two_blocks_behind(stage: Stage, cut: bool) -> None:
+    """It falls behind while it serves, or is found so after a reset."""
+
+    async def strike(scene: Scene) -> None:
+        scene.node.behind = 2
+        scene.node.struck.append("2 blocks behind")
+        if cut:
+            await scene.node.cut()
+
+    @on_loop
+    async def play() -> None:
+        async with ordeal(stage, random.Random(2), first_trade=False) as each:
+            fault = Fault("two blocks behind", "", strike, harmless=not cut)
+            await each.strikes(fault, blocks=4)
+            await each.recovers()
+            each.explains(fault)
 
     play()
 

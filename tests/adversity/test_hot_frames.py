@@ -72,7 +72,8 @@ async def test_fragments_are_joined_with_pings_between_them() -> None:
 
         async with await Rpc.connect(node.url, hot=hot, on_notification=notified):
             await seen.wait()
-            await asyncio.sleep(0.01)
+            while not pongs:
+                await asyncio.sleep(0.001)
         assert [entry for entry in hot.log if entry != "flush"] == [b'{"hot":1}']
         assert hot.frames == 0
         assert cold == [{"method": "m", "cold": 2}]
@@ -115,7 +116,7 @@ async def test_pong_to_our_own_ping_ends_a_read_too() -> None:
 
     async with FakeNode(write) as node:
         hot = Recorder()
-        async with await Rpc.connect(node.url, hot=hot, request_timeout=0.1):
+        async with await Rpc.connect(node.url, hot=hot, request_timeout=0.5):
             while "flush" not in hot.log:
                 await asyncio.sleep(0.001)
         assert hot.log[:2] == [b"hot", "flush"]

@@ -2,17 +2,19 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
 from tests.adversity.faults import CATALOGUE
 from tests.adversity.schedule import BLOCKS, FAULTS, play, schedule
+from tests.adversity.soak import held
 from tests.chain.engine_stage import on_loop
 from tests.chain.executor_stage import Stage, stage, theatre
 
 __all__ = ["stage", "theatre"]  # fixtures
 
-LIMIT_S = 60.0
+LIMIT_S = 240.0
 
 
 @pytest.mark.devnet
@@ -49,3 +51,18 @@ def test_playing_does_not_draw_from_the_schedule_s_chance() -> None:
     first = schedule(3).words()
     random.seed(2)
     assert schedule(3).words() == first
+
+
+GOOD = {
+    "table_differs": "", "state_hash": "0x1", "state_hash_of_a_fresh_load": "0x1",
+    "quote_mismatches": 0, "unexplained_trades": 0, "sent_in_doubt": [], "engine_ended": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{}, {"table_differs": "reserve0 is 1"}, {"state_hash": "0x2"}, {"quote_mismatches": 1},
+     {"unexplained_trades": 1}, {"sent_in_doubt": ["1 sent in doubt"]}, {"engine_ended": "Error"}],
+)  # fmt: skip
+def test_a_soak_held_only_if_nothing_was_wrong(bad: dict[str, Any]) -> None:
+    assert held(GOOD | bad) == (not bad)

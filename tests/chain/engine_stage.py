@@ -16,12 +16,15 @@ import uvloop
 from eth_utils.address import to_checksum_address
 
 from mevfast import config as settings
+from mevfast._pool import Pool as PoolState
 from mevfast._tx import Signer
 from mevfast.chain.rpc import Rpc
 from mevfast.devnet.market import ENGINE_ACCOUNT, Pool
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.dex import market
 from mevfast.engine import Engine
+from mevfast.market_file import hash_states
+from mevfast.model import PoolLoad
 from tests.chain.executor_stage import FOREVER, GAS, TRADER, Stage, calldata, encode, selector
 
 LIMIT_S = 30.0
@@ -46,15 +49,17 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return run
 
 
-async def until(condition: Callable[[], object], stage: Stage | None = None) -> None:
+async def until(
+    condition: Callable[[], object], stage: Stage | None = None, limit_s: float = LIMIT_S
+) -> None:
     """Waits for a condition; with a stage, mines a block now and then meanwhile."""
     loop = asyncio.get_running_loop()
     start = mined = loop.time()
     while not condition():
         await asyncio.sleep(0.005)
         now = loop.time()
-        if now - start > LIMIT_S:
-            raise AssertionError(f"not within {LIMIT_S:g} s: {condition.__name__}")
+        if now - start > limit_s:
+            raise AssertionError(f"not within {limit_s:g} s: {condition.__name__}")
         if stage is not None and now - mined > 0.1:
             stage.node.rpc("evm_mine")
             mined = loop.time()
@@ -77,6 +82,7 @@ def engine_config(
     executor: str = "",
     head_timeout_s: float = 60.0,
     request_timeout_s: float = 10.0,
+    max_gap_blocks: int = 2000,
     **sections: Any,
 ) -> settings.Config:
     """A config in mode live for the pools of some factories among some tokens."""
@@ -87,6 +93,7 @@ def engine_config(
             chain_id=record.chain_id,
             head_timeout_s=head_timeout_s,
             request_timeout_s=request_timeout_s,
+            max_gap_blocks=max_gap_blocks,
         ),
         executor=settings.Executor(address=executor or stage.executor()),
         market=settings.Market(
@@ -288,14 +295,32 @@ def pool_states(engine: Engine) -> dict[bytes, dict[str, Any]]:
     }
 
 
-async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dict[str, Any]]:
-    """The same read afresh from the node at its newest block."""
+async def fresh_load(stage: Stage, config: settings.Config) -> list[PoolLoad]:
+    """Every pool read afresh from the node at its newest block."""
     block = int(stage.node.rpc("eth_blockNumber"), 16)
     async with await Rpc.connect(stage.node.ws_url) as rpc:
         pools = await market.discover(rpc, config.market, block)
-        loaded = await market.load(rpc, pools, block)
+        return (await market.load(rpc, pools, block)).loads
+
+
+async def chain_states(stage: Stage, config: settings.Config) -> dict[bytes, dict[str, Any]]:
+    """The same states as pool_states has them."""
     good = {"stale": False, "quarantined": False}
-    return {load.pool.address: _plain(load.state) | good for load in loaded.loads}
+    loads = await fresh_load(stage, config)
+    return {load.pool.address: _plain(load.state) | good for load in loads}
+
+
+async def chain_hash(stage: Stage, config: settings.Config) -> str:
+    """The state hash of such a load: what the engine's own must equal."""
+    return hash_states(
+        (
+            "0x" + load.pool.id.hex(),
+            load.pool.kind,
+            ["0x" + token.hex() for token in load.pool.tokens],
+            PoolState(load.pool.kind, load.state, "").fields(),
+        )
+        for load in await fresh_load(stage, config)
+    )
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

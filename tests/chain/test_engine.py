@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mevfast import config as settings
+from mevfast._slots import TableReader
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.engine import Engine
 from mevfast.errors import RpcError
@@ -204,6 +206,29 @@ async def test_pools_whose_trades_only_revert_are_left_alone(
         await seen(engine, stage)
         assert engine.core.n_sent == 2
         assert engine.search.dropped()["quarantined"]
+
+
+# ---- what others may read ----
+
+
+@on_loop
+async def test_another_process_may_read_head_and_counters(stage: Stage, tmp_path: Path) -> None:
+    config = engine_config(stage)
+    config = replace(config, table=replace(config.table, path=tmp_path / "table"))
+    async with running(stage, config) as engine:
+        move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+        await until(lambda: engine.outcomes["exact"], stage)
+        await settle(engine, stage)
+        reader = TableReader(tmp_path / "table")
+        assert reader.head_block == engine.core.head_number > 0
+        assert [reader.read(slot) for slot in reader.slots()] == [
+            engine.table.read(slot) for slot in engine.table.slots()
+        ]
+        await until(lambda: reader.counters()["avoided_calls"] == engine.quotes)
+    counters = reader.counters()
+    assert counters["rpc_calls"] == engine.rpc_calls.total() > 0
+    assert counters["avoided_calls"] == engine.quotes > 0
+    assert counters["events"]["v2_sync"] >= 3
 
 
 # ---- nonces ----

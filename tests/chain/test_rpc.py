@@ -61,7 +61,7 @@ async def transact(rpc: Rpc, **transaction: str) -> dict[str, Any]:
     [sender, *_] = await rpc.request("eth_accounts")
     sent = {"from": sender, "gas": "0x200000"} | transaction
     tx_hash = await rpc.request("eth_sendTransaction", [sent])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (receipt := await rpc.request("eth_getTransactionReceipt", [tx_hash])):
             await asyncio.sleep(0.01)
     assert receipt["status"] == "0x1"
@@ -128,7 +128,7 @@ def test_logs_and_heads_reach_the_hot_half(node: Anvil) -> None:
             receipts = [
                 await transact(trader, to=emitter, data=f"0x{count:064x}") for count in counts
             ]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len(hot.of("log")) < sum(counts) or len(hot.of("head")) < 6:
                     await asyncio.sleep(0.01)
         expected = [log for receipt in receipts for log in receipt["logs"]]
@@ -171,7 +171,7 @@ def test_raw_transaction_is_answered_by_callback(node: Anvil) -> None:
             async def send(request_id: int) -> tuple[int, Any, RpcError | None]:
                 request = {"jsonrpc": "2.0", "id": request_id, "params": [raw]}
                 rpc.send_raw(orjson.dumps(request | {"method": "eth_sendRawTransaction"}))
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     return await answers.get()
 
             first, second = await send(FIRST_HOT_ID), await send(FIRST_HOT_ID + 1)
@@ -191,10 +191,13 @@ def test_killed_node_is_noticed_at_once() -> None:
     async def check() -> None:
         lost: asyncio.Future[NodeError] = asyncio.get_running_loop().create_future()
         with Anvil(block_time=None) as doomed:
-            rpc = await Rpc.connect(doomed.ws_url, on_disconnect=lost.set_result)
+            # No ping would find out within this test.
+            rpc = await Rpc.connect(
+                doomed.ws_url, request_timeout=120, on_disconnect=lost.set_result
+            )
             await rpc.subscribe("newHeads")
             os.kill(doomed.pid, signal.SIGKILL)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(60):
                 error = await lost
             assert doomed.ws_url in str(error)
             with pytest.raises(NodeError):

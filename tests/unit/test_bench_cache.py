@@ -1,9 +1,14 @@
 """The bench of the table at scale: what it times does happen, and asking ahead changes nothing."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from bench import bench_cache
 from bench.bench_cache import Load, Row, judged
+from bench.market import make
+from mevfast import market_file
 from mevfast._bench import V2_SYNC, V3_SWAP, TableLoad
 from mevfast._cache import Table
 from tests.frames import address
@@ -35,6 +40,17 @@ def test_recorded_logs_move_their_pools_round_after_round() -> None:
         assert changed > 0.5
     assert recorded.table.stale() == []
     assert recorded.table.applied()["old"] == recorded.table.applied()["out_of_order"] == 0
+
+
+def test_a_warm_start_is_timed_only_if_every_pool_is_in_the_table(tmp_path: Path) -> None:
+    path = str(tmp_path / "market.json")
+    make(path, 40)
+    market = market_file.load(path)
+    config = bench_cache.made_config(market)
+    assert bench_cache.warm_start(path, config) > 0
+    ignored = replace(config.market, ignore_tokens=(market.pools[0].tokens[0].address,))
+    with pytest.raises(RuntimeError, match="of 40 pools are in the table"):
+        bench_cache.warm_start(path, replace(config, market=ignored))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Doubt and what ends it: where it begins, and that mending equals having missed nothing."""
 
 import random
+import time
 from typing import Any
 
 import orjson
@@ -94,6 +95,35 @@ def test_heads_sent_twice_and_old_ones_are_no_doubt() -> None:
     chain.feed(heads[0], heads[0], heads[1], heads[0], heads[1])
     assert chain.core.live
     assert chain.core.head_number == 102
+
+
+def test_the_first_doubt_says_when_it_was_and_later_ones_do_not() -> None:
+    chain = Chain()
+    assert chain.core.doubted_at == 0
+    before = time.monotonic_ns()
+    chain.core.distrust("the test says so")
+    first = chain.core.doubted_at
+    assert before <= first <= time.monotonic_ns()
+    chain.core.distrust("the test says so again")
+    assert chain.core.doubted_at == first
+
+
+def test_what_came_in_doubt_is_remembered_until_it_ends() -> None:
+    """Those logs were not missed, though the node is asked for them."""
+    chain = Chain()
+    chain.feed(sync(0, 10**21, 101), frames.head(101))
+    assert chain.core.told == set()
+    chain.core.distrust("the test says so")
+    chain.feed(sync(0, 10**20, 102, index=3), frames.head(102), sync(1, 10**20, 103, removed=True))
+    assert chain.core.told == {(102, 3)}
+    assert mend(chain, 101, [sync(0, 10**20, 102, index=3)], frames.head(102), 102)
+    assert chain.core.told == set()
+
+
+def test_readers_of_the_table_are_told_of_the_newest_head() -> None:
+    chain = Chain()
+    chain.feed(frames.head(101), frames.head(102))
+    assert chain.core.table.head_block == 102
 
 
 # ---- blooms ----

@@ -3,15 +3,18 @@ what leaves the table, and what doubt throws away."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mevfast._pool import Pool as PoolState
+from mevfast.dex.market import NOT_ADMITTED
 from mevfast.dex.token_filter import Verdict
 from mevfast.keeper import RETRY_BLOCKS, Keeper
+from mevfast.market_file import MarketFile, MarketPool, Token
 from mevfast.model import Loaded, PoolLoad, PoolRecord
 from tests import frames
 from tests.market import pool_address, token
@@ -74,7 +77,9 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     chain = Chain()
     config: Any = SimpleNamespace(
-        market=SimpleNamespace(cache=None, check_tokens=True, factories=()),
+        market=SimpleNamespace(
+            cache=None, check_tokens=True, factories=(), ignore_tokens=(), only_tokens=()
+        ),
         node=SimpleNamespace(chain_id=1, max_gap_blocks=100),
         table=SimpleNamespace(capacity=100, ttl_s=45.0, undo_blocks=64, verify_blocks=40),
     )
@@ -118,6 +123,53 @@ def test_what_was_read_while_doubt_came_up_is_thrown_away(stage: Stage) -> None:
     stage.read()
     assert not stage.row(NEW)["stale"]
     assert stage.row(NEW)["block"] == 102
+
+
+def test_busy_pools_are_read_first_and_traded_as_they_arrive(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose contract spoke most in the newest blocks."""
+    monkeypatch.setattr("mevfast.keeper.READ_AT_ONCE", 2)
+    for slot in range(4):
+        stage.keeper.remove(slot, "room for others")
+    pools = [frames.address(901 + i) for i in range(5)]
+    spoke = {pools[3]: 5, pools[1]: 3, pools[4]: 2, pools[0]: 1}
+    stage.node.states |= dict.fromkeys(pools, STATE)
+    traded: list[list[bool]] = []
+    stage.node.during = lambda: traded.append([not stage.row(pool)["stale"] for pool in pools])
+
+    async def found(*_: object, **__: object) -> list[PoolRecord]:
+        return [record(pool) for pool in pools]
+
+    async def logs(rpc: object, start: int, end: int) -> list[dict[str, str]]:
+        assert (start, end) == (50, 100)
+        return [{"address": "0x" + pool.hex()} for pool, n in spoke.items() for _ in range(n)]
+
+    monkeypatch.setattr("mevfast.keeper.market.discover", found)
+    monkeypatch.setattr(stage.keeper, "logs", logs)
+    stage.run(stage.keeper.discover(SimpleNamespace()))  # type: ignore[arg-type]
+    stage.read()
+    assert stage.node.asked == [[pools[3], pools[1]], [pools[4], pools[0]], [pools[2]]]
+    assert traded == [
+        [False] * 5, [False, True, False, True, False], [True, True, False, True, True],
+    ]  # fmt: skip
+
+
+def test_pools_that_a_log_contradicts_are_read_again_and_that_is_one_line(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.keeper.admit([record(NEW)])
+    stage.read()
+    short = frames.log(NEW, frames._TOPIC["sync"], [], [5], block=101)  # one word of two
+    stage.chain.feed(short, frames.head(101))
+    assert stage.row(NEW)["stale"]
+    caplog.clear()
+    stage.read()
+    assert not stage.row(NEW)["stale"]
+    [line] = [line for line in caplog.messages if "1 logs contradicted" in line]
+    assert line.startswith("pools read again in ")
+    stage.read()
+    assert caplog.text.count("contradicted") == 1
 
 
 def test_a_pool_that_does_not_answer_is_asked_again_ever_later(
@@ -194,6 +246,58 @@ def test_a_full_table_lets_the_quietest_pool_go(
     assert not stage.row(NEW)["stale"]
     assert stage.keeper.table.counters()["evictions"] == 1
     assert "the table is full at 4 pools" in caplog.text
+
+
+def market_of(*pools: PoolRecord) -> MarketFile:
+    """A market file with these pairs in it, after block 90."""
+    held = []
+    for pool in pools:
+        tokens = tuple(Token("0x" + t.hex(), "T", 18) for t in pool.tokens)
+        state = PoolState("uniswap_v2", STATE)
+        held.append(
+            MarketPool("0x" + pool.id.hex(), pool.kind, tokens, state, pool.venue, pool.block)
+        )
+    tokens = tuple({token for pool in held for token in pool.tokens})
+    return MarketFile("file", 1, 90, tokens, tokens[:1], tuple(held), "0x" + "11" * 32)
+
+
+def test_of_a_market_file_the_config_decides_what_is_taken(stage: Stage) -> None:
+    """What an earlier config let in, this one need not."""
+    other, ignored, room = (frames.address(910 + i) for i in range(3))
+    config = stage.keeper.config
+    config.market.ignore_tokens = ("0x" + token(7).hex(),)  # type: ignore[misc]
+    config.table.capacity = 1  # type: ignore[misc]
+    stage.keeper.venues = {"venue": frames.address(99)}
+    stage.keeper.take(
+        market_of(
+            replace(record(other), venue="gone"),
+            record(ignored, tokens=(0, 7)),
+            record(NEW),
+            record(room),
+        )
+    )
+    assert [pool.id for pool in stage.keeper.records.values()] == [NEW]
+    assert (stage.row(NEW)["reserve1"], stage.row(NEW)["block"]) == (3 * 10**21, 90)
+    assert stage.keeper.refused == {
+        "in the market file, of no venue of the config": 1, NOT_ADMITTED: 1, "table full": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ["", "another state", "no answer"])
+def test_a_sample_of_a_market_file_must_be_as_the_chain_has_it(
+    stage: Stage, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.keeper.venues = {"venue": frames.address(99)}
+    stage.keeper.take(market_of(record(NEW)))
+    stage.keeper._sample_due = True
+    if fault == "another state":
+        stage.node.states[NEW] = STATE | {"reserve0": 10**21 + 1}
+    elif fault == "no answer":
+        stage.node.states.clear()
+    stage.run(stage.keeper.check_sample(SimpleNamespace()))  # type: ignore[arg-type]
+    assert stage.row(NEW)["stale"] == bool(fault)
+    assert ("1 of 1 pools of the market file differ" in caplog.text) == bool(fault)
+    assert not stage.chain.core.live  # until it is mended
 
 
 def test_the_state_hash_is_that_of_equal_states_only(stage: Stage, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def engine(**fields: Any) -> Any:
         audit=SimpleNamespace(n_checks=100, n_mismatches=1, n_slack=2, n_skipped=3),
     )  # fmt: skip
     search = SimpleNamespace(
-        n_quotes=900, n_candidates=54,
+        n_candidates=54,
         dropped=lambda: {"stale": 25, "incomplete_block": 15, "unprofitable": 10},
     )  # fmt: skip
     table = SimpleNamespace(applied=lambda: {"changed": 321, "old": 5})
@@ -52,7 +52,7 @@ def engine(**fields: Any) -> Any:
         "keeper": SimpleNamespace(
             recoveries=2, recovered_s=0.25, logs_missed=3, read_pools=76, refused=Counter(tax=2),
         ),
-        "pause_reason": "", "block_age_s": 0.5, "load_s": 0.1,
+        "pause_reason": "", "block_age_s": 0.5, "load_s": 0.1, "quotes": 1000,
     }  # fmt: skip
     whole = SimpleNamespace(**given | fields)
     whole.table = type(
@@ -65,6 +65,7 @@ def engine(**fields: Any) -> Any:
                 "events": {"v2_sync": 321},
                 "applied": table.applied(),
                 "stale_marks": 1,
+                "refreshes": 77,
                 "evictions": 0,
             },
         },
@@ -102,15 +103,14 @@ def test_reads_after_start_up_are_what_counts_as_calls_a_block() -> None:
     result = report(engine())
     assert result["rpc_calls"] == 60
     assert result["rpc_calls_per_block"] == 10 / 40  # neither sends and receipts, nor the start
-    assert result["rpc_saved_ratio"] == 0.99  # 10 reads for 900 + 100 quotes
+    assert result["rpc_saved_ratio"] == 0.99  # 10 reads for 1000 quotes
     assert result["hit_rate"] == round(1000 / 1040, 6)  # 40 candidates had no state to go by
 
 
 def test_an_engine_that_never_went_live_has_a_report() -> None:
     empty = engine(
-        first_block=None, calls_at_live=Counter(), outcomes=Counter(), trades=[], loads=0
+        first_block=None, calls_at_live=Counter(), outcomes=Counter(), trades=[], quotes=0
     )
-    empty.search.n_quotes = empty.core.audit.n_checks = 0
     empty.core.latencies = list
     result = report(empty)
     assert (result["blocks"], result["rpc_calls_per_block"], result["hit_rate"]) == (0, 0.0, 0.0)

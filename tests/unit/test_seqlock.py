@@ -12,6 +12,9 @@ from tests.oracle.univ3 import sqrt_ratio_at_tick
 
 POOL, TOKEN0, TOKEN1 = (address(i) for i in range(1, 4))
 SECONDS = 1.0
+PATIENCE = 60.0
+"""Seconds for as many reads and states as make a race of it, on a busy machine."""
+READS, WRITES, STATES = 100, 10_000, 10
 L = 10**18
 
 
@@ -37,10 +40,16 @@ def race(
     start = (POOL, read["kind"], (TOKEN0, TOKEN1), read)
     writer = threading.Thread(target=write)
     writer.start()
-    seen, reads = set(), 0
-    end = time.monotonic() + SECONDS
+    seen: set[str] = set()
+    reads = 0
+    began = time.monotonic()
+
+    def raced() -> bool:
+        enough = reads > READS and written > WRITES and len(seen) > 2 * STATES
+        return time.monotonic() - began > (SECONDS if enough else PATIENCE)
+
     try:
-        while time.monotonic() < end:
+        while not raced():
             read = table.read(slot)
             check(read)
             reads += 1
@@ -48,8 +57,8 @@ def race(
     finally:
         stop.set()
         writer.join()
-    assert reads > 100
-    assert written > 10_000
+    assert reads > READS
+    assert written > WRITES
     return len({state.split("'block'")[0] + state.split("'stale'")[1] for state in seen})
 
 
@@ -66,7 +75,7 @@ def test_v2_reserves_are_never_of_two_syncs() -> None:
         assert read["reserve1"] - read["reserve0"] == gap
         assert read["block"] == 0 or read["reserve0"] == values[read["log_index"]]
 
-    assert race(table, slot, events, 20, check) > 10
+    assert race(table, slot, events, 20, check) > STATES
 
 
 def test_v3_ticks_are_never_of_two_events() -> None:
@@ -96,4 +105,4 @@ def test_v3_ticks_are_never_of_two_events() -> None:
         assert all(gross == abs(net) for _, gross, net in ticks)
         assert len(ticks) == 2 + 2 * round((read["liquidity"] - L) / L)
 
-    assert race(table, slot, events, 100, check) > 10
+    assert race(table, slot, events, 100, check) > STATES
