@@ -231,10 +231,11 @@ def _whole(
     else:
         unit = market.base_tokens[0]
         values = scan_global.token_values(market.pools, [*market.base_tokens, *starts], unit)
-    most = None if args.price else 1  # the search ranks by the market's own prices
 
     def find(state: MarketFile) -> list[dict[str, Any]]:
-        return scan(state, starts, max_hops=max_hops, most=most).cycles
+        """The best cycle of every start token: which of them is worth most, the values say."""
+        best = (scan(state, [start], max_hops=max_hops, most=1).cycles for start in starts)
+        return [cycle for cycles in best for cycle in cycles]
 
     return scan_global.whole(market, values, unit, find)
 

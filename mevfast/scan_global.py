@@ -23,7 +23,7 @@ Values = dict[Token, float]
 
 _DEPTH_BITS = 120  # of an input that no pool is deeper than
 _DEPTH_IMPACT = 0.01
-_WORTHLESS = 1e-9  # of what was taken: a cycle that adds less ends the greedy choice
+_WORTHLESS = 1e-7  # of what was taken: a cycle that adds less ends the greedy choice
 _MOST_CYCLES = 10_000
 _LEAST_WEI = 1.0  # a gap between optimum and bound that does not matter
 _LEAST_PRICE = 1e-12  # the same in units of prices
@@ -209,7 +209,10 @@ def _advance(pools: dict[bytes, MarketPool], cycle: Cycle) -> None:
 
 
 def greedy(market: MarketFile, values: Values, find: Callable[[MarketFile], list[Cycle]]) -> Greedy:
-    """Takes the best cycle that `find` knows, swaps it, and looks again, until nothing pays."""
+    """Takes the best cycle of those that `find` gives, swaps it, and looks again.
+
+    Ends where none adds a ten-millionth to what was taken.
+    """
     pools = {pool.record.address: pool for pool in market.pools}
     worth = {bytes.fromhex(token.address[2:]): value for token, value in values.items()}
     taken: list[Cycle] = []
