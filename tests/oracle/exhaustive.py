@@ -29,9 +29,11 @@ STEP = 4
 ROUNDED_UP = 2
 """Units of either token by which integers may favour the trader: in Solidly pairs a fee is rounded
 down, in Curve's pools a root is found to a unit. Elsewhere they never do."""
-CRYPTO_ROOTS = 1e-17
+CRYPTO_ABOVE = 1e-17
+CRYPTO_STEPS = 2e-12
 POWERS = 2e-14
-"""How well, of what the pool holds, CryptoSwap's roots are found and FixedPoint.powUp rounds."""
+"""Of what the pool holds: how far a CryptoSwap output lies above the curve at most, and how far
+below, as its cubic's root moves in steps; how far FixedPoint.powUp rounds up."""
 ERROR = 1e-9  # of a bound's own doubles
 
 
@@ -145,7 +147,8 @@ def edges_of(number: int, pool: Pool) -> Iterator[Edge]:
                 bound *= (1 - fees[0]) / (1 - fees[1](i, j))
             inexact = dust = 0.0
             if "price_scale" in pool:
-                inexact = dust = CRYPTO_ROOTS * pool["balances"][j]
+                inexact = CRYPTO_STEPS * pool["balances"][j]
+                dust = CRYPTO_ABOVE * pool["balances"][j]
             elif "weights" in pool:
                 inexact = POWERS * pool["balances"][j]
             if pool["kind"].startswith(("curve", "solidly", "camelot")):

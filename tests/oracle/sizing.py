@@ -31,7 +31,7 @@ CURVE_POINTS = 16
 REACH = 12_000
 """A fee of 1e-4 is rounded to a whole unit in favour of the pool: from one amount that loses
 nothing by it to the next it is 10,000 units, and so far to each side amounts are tried."""
-STRIDE = 60
+STRIDE = 100
 BEST = 5  # of those tried
 WINDOW = 64
 """To each side of the best of them every amount is tried: what other tokens lose is by chance."""
