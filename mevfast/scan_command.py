@@ -49,6 +49,9 @@ SHOWN = 20
 """Cycles in the table where --top does not say; --json has them all."""
 MOST_PER_POOL = 8192
 """Candidates sized for one pool, best estimates first: all that a Search keeps."""
+MOST_PLANS = 16
+ROUNDS = 64
+"""Of plans without a common pool, each on the market as those before leave it; then a new look."""
 WIDE_UNITS = 64
 """More of the table's arena than a pool without ticks takes."""
 _UINT64_MAX = (1 << 64) - 1
@@ -119,7 +122,7 @@ def _search(table: Table, starts: Sequence[Token], unit: Token, max_hops: int) -
     """A search over all of a table, with gas as the engine expects it."""
     search = Search(table, [_bytes(token) for token in starts], _bytes(unit))
     search.configure(
-        max_hops=max_hops, max_sized=MOST_PER_POOL, gas_hops=GAS_HOPS,
+        max_hops=max_hops, max_sized=MOST_PER_POOL, max_plans=MOST_PLANS, gas_hops=GAS_HOPS,
         gas_funding=tuple(GAS_FUNDING[name] for name in FUNDING_NAMES),
     )  # fmt: skip
     for slot in table.slots():
@@ -232,12 +235,21 @@ def _whole(
         unit = market.base_tokens[0]
         values = scan_global.token_values(market.pools, [*market.base_tokens, *starts], unit)
 
-    def find(state: MarketFile) -> list[dict[str, Any]]:
-        """The best cycle of every start token: which of them is worth most, the values say."""
-        best = (scan(state, [start], max_hops=max_hops, most=1).cycles for start in starts)
-        return [cycle for cycles in best for cycle in cycles]
+    def take(state: MarketFile) -> list[dict[str, Any]]:
+        """The search's own choice; in start tokens that it cannot rank, the best by the values."""
+        search = _search(_table(state), starts, market.base_tokens[0], max_hops)
+        chosen = search.find(rounds=ROUNDS) if unit is not None else []
+        if chosen:
+            return chosen
+        alone = [t for t in starts if unit is None or not search.rate(_bytes(t))]
+        best = (scan(state, [start], max_hops=max_hops, most=1).cycles for start in alone)
+        return sorted(
+            (cycle for cycles in best for cycle in cycles),
+            key=lambda cycle: cycle["profit"] * values[worth[cycle["token"]]],
+        )[-1:]
 
-    return scan_global.whole(market, values, unit, find)
+    worth = {_bytes(token): token for token in values}
+    return scan_global.whole(market, values, unit, take)
 
 
 # ---- printing ----

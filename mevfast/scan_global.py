@@ -208,24 +208,23 @@ def _advance(pools: dict[bytes, MarketPool], cycle: Cycle) -> None:
         pools[hop["pool"]] = replace(pool, pool=copy)
 
 
-def greedy(market: MarketFile, values: Values, find: Callable[[MarketFile], list[Cycle]]) -> Greedy:
-    """Takes the best cycle of those that `find` gives, swaps it, and looks again.
+def greedy(market: MarketFile, values: Values, take: Callable[[MarketFile], list[Cycle]]) -> Greedy:
+    """Swaps the cycles that `take` chooses, best first and one after another, and asks it again.
 
-    Ends where none adds a ten-millionth to what was taken.
+    Ends where they add no ten-millionth to what was taken.
     """
     pools = {pool.record.address: pool for pool in market.pools}
     worth = {bytes.fromhex(token.address[2:]): value for token, value in values.items()}
     taken: list[Cycle] = []
     total = 0.0
     while len(taken) < _MOST_CYCLES:
-        cycles = find(replace(market, pools=tuple(pools.values())))
-        gains = [cycle["profit"] * worth.get(cycle["token"], 0.0) for cycle in cycles]
-        gain = max(gains, default=0.0)
+        cycles = take(replace(market, pools=tuple(pools.values())))
+        gain = math.fsum(cycle["profit"] * worth.get(cycle["token"], 0.0) for cycle in cycles)
         if gain <= total * _WORTHLESS:
             break
-        cycle = cycles[gains.index(gain)]
-        _advance(pools, cycle)
-        taken.append(cycle)
+        for cycle in cycles:
+            _advance(pools, cycle)
+        taken += cycles
         total += gain
     return Greedy(total, taken)
 
@@ -234,12 +233,12 @@ def whole(
     market: MarketFile,
     values: Values,
     unit: Token | None,
-    find: Callable[[MarketFile], list[Cycle]],
+    take: Callable[[MarketFile], list[Cycle]],
 ) -> Whole:
     """The joint optimum over the market's pools beside the greedy choice, both before gas."""
     began = time.perf_counter()
     joint = joint_optimum(market.pools, values, _LEAST_WEI if unit else _LEAST_PRICE)
-    chosen = greedy(market, values, find)
+    chosen = greedy(market, values, take)
     return Whole(
         joint=joint,
         greedy=chosen,
