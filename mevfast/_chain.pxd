@@ -24,8 +24,9 @@ cdef extern from "v2_chain.h" nogil:
         v2_hop *hops, const pool_state **pools, const swap_way *ways, uint32_t n,
     ) noexcept
     double v2_chain_best(
-        const v2_hop *hops, uint32_t n, double target, double limit, double *most,
+        const v2_hop *hops, uint32_t n, double target, const u256 *cap, double *most,
     ) noexcept
+    u128 v2_chain_amount(double x, const u256 *cap) noexcept
     bint v2_chain_run(const v2_hop *hops, uint32_t n, u128 x, u256 *amounts) noexcept
 
 

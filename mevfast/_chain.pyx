@@ -180,26 +180,19 @@ cdef int pays(const pool_state *s, swap_way way, const u256 *x, const u256 *want
 
 
 cdef int least_by_quotes(cycle *c, uint32_t hop, const u256 *want, double width, double slope,
-                         u256 *x) noexcept nogil:
+                         const u256 *guess, double reach, u256 *x) noexcept nogil:
     """The least input of one swap that buys `want`, at most `width` above it: 0 or -1.
 
-    Near the amounts of the best so far; bounded from both sides by exact quotes, then halved.
+    From a guess that is `reach` off, bounded from both sides by exact quotes, then halved.
     """
     cdef const pool_state *s = c.pools[hop]
     cdef swap_way way = c.ways[hop]
-    cdef u256 low, high, at, gap
-    cdef double guess, reach, short
+    cdef u256 low, high, at = guess[0], gap
+    cdef double short
     cdef int step, found
     cdef bint have_low = False, have_high = False
     u256_from_u64(&low, 0)
     high = low
-    if not slope > 0.0:
-        return -1
-    guess = u256_to_double(&c.best.amount[hop]) \
-        + (u256_to_double(want) - u256_to_double(&c.best.amount[hop + 1])) / slope
-    reach = fmax(1.0, 0.5 / slope)
-    if u256_from_double(&at, fmax(guess, 1.0)) != 0:
-        return -1
     for step in range(INVERSE_STEPS):
         if have_low and have_high:
             u256_sub(&gap, &high, &low)
@@ -219,14 +212,45 @@ cdef int least_by_quotes(cycle *c, uint32_t hop, const u256 *want, double width,
         if have_low and have_high:
             continue
         # not yet bounded: as far as what lacks or is too much says, and more each time
-        reach = fmax(2.0 * reach, (fabs(short) + 1.0) / slope)
-        if u256_from_double(&gap, reach) != 0:
+        if u256_from_double(&gap, fmax(reach, (fabs(short) - 1.0) / slope)) != 0:
             return -1
+        reach *= 2.0
         if found:
             have_low = u256_sub(&at, &at, &gap)  # at 0, which buys nothing
         elif u256_add(&at, &at, &gap):
             return -1
     return -1
+
+
+cdef int least_of_swap(cycle *c, uint32_t hop, const u256 *want, double width, double slope,
+                       u256 *x) noexcept nogil:
+    """least_input of one swap. Of a pool with exact output that is where to look: of Balancer's
+    two ways each rounds against the trader, and what the one asks for may not do for the other."""
+    cdef const pool_state *s = c.pools[hop]
+    cdef double guess, reach = 1.0, short
+    cdef u256 at
+    cdef int found
+    if not slope > 0.0:
+        return -1
+    c.best.quotes += 1
+    if has_exact_out(s):
+        if least_by_exact_out(s, c.ways[hop], want, x) != 0:
+            return -1
+        if s.kind == POOL_UNISWAP_V2:
+            return 0
+        c.best.quotes += 1
+        found = pays(s, c.ways[hop], x, want, &short)
+        if found != 0:
+            return 0 if found > 0 else -1
+        at = x[0]
+        reach = fmax(1.0, 1e-15 * u256_to_double(x))
+    else:
+        guess = u256_to_double(&c.best.amount[hop]) \
+            + (u256_to_double(want) - u256_to_double(&c.best.amount[hop + 1])) / slope
+        reach = fmax(1.0, 1.0 / slope)
+        if u256_from_double(&at, fmax(guess, 1.0)) != 0:
+            return -1
+    return least_by_quotes(c, hop, want, width, slope, &at, reach, x)
 
 
 cdef int least_input(cycle *c, uint32_t place, const u256 *want, double tolerance,
@@ -243,12 +267,8 @@ cdef int least_input(cycle *c, uint32_t place, const u256 *want, double toleranc
         worth *= slopes[i]
     for i in range(place, 0, -1):
         worth *= slopes[i - 1]
-        c.best.quotes += 1
-        if has_exact_out(c.pools[i - 1]):
-            if least_by_exact_out(c.pools[i - 1], c.ways[i - 1], &need, x) != 0:
-                return -1
-        elif least_by_quotes(c, i - 1, &need, tolerance / worth if worth > 0.0 else 0.0,
-                             slopes[i - 1], x) != 0:
+        if least_of_swap(c, i - 1, &need, tolerance / worth if worth > 0.0 else 0.0,
+                         slopes[i - 1], x) != 0:
             return -1
         need = x[0]
     return 0

@@ -21,6 +21,7 @@ cdef double pool_slope_and_fee(
     const u256 *amount_out, double price_after, double *fee_at, double *fee_rise,
 ) noexcept nogil
 cdef double pool_input_fee(const pool_state *s, int token_in, bint *up) noexcept nogil
+cdef bint pool_rounds_output_fee(const pool_state *s) noexcept nogil
 cdef void pool_reserves(
     const pool_state *s, int token_in, int token_out, double *reserve_in, double *reserve_out,
 ) noexcept nogil

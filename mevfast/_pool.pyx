@@ -324,6 +324,11 @@ cdef double pool_input_fee(const pool_state *s, int token_in, bint *up) noexcept
     return 0.0
 
 
+cdef bint pool_rounds_output_fee(const pool_state *s) noexcept nogil:
+    """Whether the pool takes its fee off the output and rounds it down to a unit of that."""
+    return _family(s.kind) == FAMILY_CRYPTO
+
+
 cdef void pool_reserves(
     const pool_state *s, int token_in, int token_out, double *reserve_in, double *reserve_out,
 ) noexcept nogil:

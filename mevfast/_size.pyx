@@ -11,7 +11,7 @@ integer quote.
 """
 
 from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 from libc.time cimport CLOCKS_PER_SEC, clock, clock_t
 
@@ -30,41 +30,37 @@ from mevfast._chain cimport (
     slopes_of,
     swap_way,
     try_amount,
+    v2_chain_amount,
     v2_chain_best,
     v2_chain_load,
     v2_chain_run,
     v2_hop,
 )
-from mevfast._stairs cimport certain, climb_stairs
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._pool cimport (
     Pool,
     pool_marginal_price,
     pool_price_bound,
     pool_price_can_rise,
+    pool_quote_exact,
     pool_reserves,
     pool_slope,
 )
+from mevfast._stairs cimport certain, climb_stairs
+from mevfast._virtual cimport closed_form, virtual_of, virtual_pool
 from mevfast.types cimport (
-    POOL_BALANCER_WEIGHTED,
-    POOL_CAMELOT_V2,
-    POOL_SOLIDLY,
-    POOL_UNISWAP_V2,
-    POOL_UNISWAP_V3,
     POOL_UNISWAP_V4,
+    QUOTE_OK,
+    pool_quote,
     pool_state,
-    v3_state,
 )
 from mevfast.u256 cimport (
-    FEE_DENOMINATOR,
-    i128_to_double,
-    u128_to_double,
+    u128,
     u256,
-    u256_fits_u128,
+    u256_eq,
     u256_from_double,
     u256_from_u64,
     u256_is_zero,
-    u256_lo128,
     u256_lt,
     u256_to_double,
 )
@@ -78,13 +74,6 @@ cdef double GRID_RATIO = 3.0         # each so many times the one before
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
 cdef double FINE = 1e-11             # of the profit: what the finish still climbs for
-# How far the most liquidity of a V3 pool is looked for.
-cdef int32_t NEAR_TICKS = 1000
-cdef double NEAR_LOG = 0.0999                    # just within: 1,000 * ln(1.0001)
-# A weighted pool of weights w_in < w_out pays more than the constant product with its price and
-# curvature; within NEAR_LOG not more than one this much deeper.
-cdef double WEIGHTED_DEEPER = 1.02
-cdef double DEPTH_STEP = 1.0 / 16.0              # of the reserves, to see how the price falls
 
 
 cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
@@ -94,125 +83,6 @@ cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
     Returns 0, or -1 where a pool refuses or cannot take all of its input.
     """
     return 0 if run_chain(pools, ways, n, amount_in, amounts, NULL) == CHAIN_OK else -1
-
-
-# ---- constant product in place of any pool ----
-
-cdef double most_liquidity(const v3_state *s) noexcept nogil:
-    """The most liquidity within NEAR_TICKS of the price, on both sides."""
-    cdef double liquidity = u128_to_double(s.liquidity), most = liquidity, here = liquidity
-    cdef uint32_t low = 0, high = s.n_ticks, middle, i
-    while low < high:
-        middle = (low + high) >> 1
-        if s.ticks[middle].tick <= s.tick:
-            low = middle + 1
-        else:
-            high = middle
-    for i in range(low, s.n_ticks):
-        if s.ticks[i].tick > s.tick + NEAR_TICKS:
-            break
-        here += i128_to_double(s.ticks[i].liquidity_net)
-        most = fmax(most, here)
-    here = liquidity
-    for i in range(low, 0, -1):
-        if s.ticks[i - 1].tick < s.tick - NEAR_TICKS:
-            break
-        here -= i128_to_double(s.ticks[i - 1].liquidity_net)
-        most = fmax(most, here)
-    return most
-
-
-cdef void virtual_of(const pool_state *s, swap_way way, virtual_pool *now,
-                     virtual_pool *deepest) noexcept nogil:
-    """The constant-product pool that a swap behaves as at the present price, and one that pays at
-    least as much for any input which moves the price by less than NEAR_LOG.
-
-    For V2 and volatile Solidly pairs they are the same. For V3 the second one has the most
-    liquidity of any range near; for weighted pools it is a little deeper than the first. Of the
-    other kinds no such bound is known: its reserve_in is 0.
-    """
-    cdef double liquidity, ratio
-    pool_reserves(s, way.token_in, way.token_out, &now.reserve_in, &now.reserve_out)
-    deepest.reserve_in = deepest.reserve_out = 0.0
-    now.keep = deepest.keep = 1.0
-    if s.kind == POOL_UNISWAP_V2:
-        now.keep = 1.0 - s.v2.fee_pips * 1e-6
-        deepest[0] = now[0]
-    elif (s.kind == POOL_SOLIDLY or s.kind == POOL_CAMELOT_V2) and not s.solidly.stable:
-        now.keep = 1.0 - <double>s.solidly.fee[way.token_in] / s.solidly.fee_denominator
-        deepest[0] = now[0]
-    elif POOL_UNISWAP_V3 <= s.kind <= POOL_UNISWAP_V4:
-        now.keep = 1.0 - s.v3.fee_pips[way.token_in] * 1e-6
-        liquidity = u128_to_double(s.v3.liquidity)
-        deepest[0] = now[0]
-        if liquidity > 0.0:
-            ratio = most_liquidity(&s.v3) / liquidity
-            deepest.reserve_in *= ratio
-            deepest.reserve_out *= ratio
-    elif s.kind == POOL_BALANCER_WEIGHTED:
-        weighted_virtual(s, way, now)
-        deepest[0] = now[0]
-        deepest.reserve_in *= WEIGHTED_DEEPER
-        deepest.reserve_out *= WEIGHTED_DEEPER
-    else:
-        bent_virtual(s, way, now)
-
-
-cdef void weighted_virtual(const pool_state *s, swap_way way, virtual_pool *now) noexcept nogil:
-    """Of the same price and curvature: Bo (1 - (1 + t)**-w) = Bo w (t - (1 + w) t**2 / 2 + ...)."""
-    cdef double w = u256_to_double(&s.balancer.weight[way.token_in])
-    w /= u256_to_double(&s.balancer.weight[way.token_out])
-    now.keep = 1.0 - u256_to_double(&s.balancer.swap_fee) * 1e-18
-    now.reserve_in *= 2.0 / (1.0 + w)
-    now.reserve_out *= 2.0 * w / (1.0 + w)
-
-
-cdef void bent_virtual(const pool_state *s, swap_way way, virtual_pool *now) noexcept nogil:
-    """Of the same price, and of the same one after a swap of some of the reserves."""
-    cdef double price = pool_marginal_price(s, way.token_in, way.token_out), x, after
-    cdef u256 amount_in, amount_out
-    cdef int step
-    x = DEPTH_STEP * now.reserve_in
-    if not price > 0.0:
-        now.reserve_in = now.reserve_out = 0.0
-        return
-    x = fmin(x, DEPTH_STEP * now.reserve_out / price)
-    after = price
-    for step in range(2):
-        if u256_from_double(&amount_in, x) != 0 \
-                or u256_from_double(&amount_out, 0.5 * (price + after) * x) != 0:
-            break
-        after = pool_slope(s, way.token_in, way.token_out, &amount_in, &amount_out, price)
-        if not 0.0 < after < price:
-            break
-    # price / after = (1 + x / reserve_in)**2; where it does not fall, as if it hardly did
-    after = sqrt(price / after) - 1.0 if 0.0 < after < price else 0.0
-    now.reserve_in = x / fmax(after, 1e-6)
-    now.reserve_out = price * now.reserve_in
-
-
-cdef double closed_form(const virtual_pool *pools, uint32_t n, double target,
-                        double *profit) noexcept nogil:
-    """The best input and its profit as doubles, every pool taken as constant product.
-
-    Where V3 pools leave their range this is where to start looking and how to order the work,
-    not a bound. 0 where nothing is to be gained.
-    """
-    cdef double a = 1.0, c = 0.0, x
-    cdef uint32_t i
-    profit[0] = 0.0
-    for i in range(n):
-        if not pools[i].reserve_in > 0.0:
-            return 0.0
-        # out(x) = a x / (1 + c x), composed with the next pool
-        a *= pools[i].keep / pools[i].reserve_in
-        c += a
-        a *= pools[i].reserve_out
-    if not a > target or not c > 0.0:
-        return 0.0
-    x = (sqrt(a / target) - 1.0) / c
-    profit[0] = a * x / (1.0 + c * x) - target * x
-    return x
 
 
 # ---- climbing ----
@@ -283,53 +153,103 @@ cdef double widest(const cycle *c) noexcept nogil:
     return least if least < INFINITY else 1e18
 
 
-cdef int survey(cycle *c, bracket *b) noexcept nogil:
+cdef struct point:
+    double amount[CYCLE_HOPS + 1]  # along the way
+    double slope[CYCLE_HOPS]
+
+
+cdef bint follow(const cycle *c, const point *before, point *at) noexcept nogil:
+    """Fills a point whose input is given: whether all pools serve it.
+
+    Where a quote costs much, from the point before: by the mean of the slopes there and here.
+    """
+    cdef const pool_state *s
+    cdef swap_way way
+    cdef pool_quote q
+    cdef u256 amount, out
+    cdef double step
+    cdef uint32_t i, turn
+    for i in range(c.n):
+        s, way = c.pools[i], c.ways[i]
+        if u256_from_double(&amount, at.amount[i]) != 0:
+            return False
+        if s.kind <= POOL_UNISWAP_V4:
+            if pool_quote_exact(s, way.token_in, way.token_out, True, &amount, &q) != QUOTE_OK \
+                    or not u256_eq(&q.amount_in, &amount):
+                return False
+            at.amount[i + 1] = u256_to_double(&q.amount_out)
+            at.slope[i] = pool_slope(s, way.token_in, way.token_out, &amount, &q.amount_out,
+                                     q.price_after)
+        else:
+            step = at.amount[i] - before.amount[i]
+            at.slope[i] = before.slope[i]
+            for turn in range(2):
+                at.amount[i + 1] = before.amount[i + 1] \
+                    + 0.5 * (before.slope[i] + at.slope[i]) * step
+                if u256_from_double(&out, at.amount[i + 1]) != 0:
+                    return False
+                at.slope[i] = pool_slope(s, way.token_in, way.token_out, &amount, &out, 0.0)
+        if not at.slope[i] > 0.0:
+            return False
+    return True
+
+
+cdef int survey(const cycle *c, bracket *b) noexcept nogil:
     """A look at a grid of inputs, for cycles whose price need not fall from the start.
 
     Fills b with what lies about the grid's best point, or where none pays about the largest one
-    beyond which profit still grows. Returns how many points were served, 0 with nothing in sight.
+    beyond which profit still grows. Returns 0, 1 with nothing in sight, -1 where all is refused.
     """
     cdef double x[GRID]
     cdef double g[GRID]
-    cdef double slope, limit = u256_to_double(c.cap)
-    cdef u256 amount, before
-    cdef int i, best = -1, growing = -1, served = 0, status
-    x[GRID - 1] = fmin(widest(c), limit)
+    cdef point at, before
+    cdef double slope, profit, most = 0.0
+    cdef uint32_t k
+    cdef int i, best = -1, growing = -1, served = 0
+    x[GRID - 1] = fmin(widest(c), u256_to_double(c.cap))
     for i in range(GRID - 2, -1, -1):
         x[i] = x[i + 1] / GRID_RATIO
+    for k in range(c.n):
+        before.amount[k] = before.amount[k + 1] = 0.0
+        before.slope[k] = pool_marginal_price(c.pools[k], c.ways[k].token_in,
+                                              c.ways[k].token_out)
     for i in range(GRID):
         g[i] = INFINITY
-        if x[i] < 1.0 or u256_from_double(&amount, x[i]) != 0:
+        at.amount[0] = x[i]
+        if x[i] < 1.0 or not follow(c, &before, &at):
             continue
-        before = c.best.profit
-        status = try_amount(c, &amount, &slope)
-        if status == CHAIN_TOO_LITTLE:
-            g[i] = -1.0
-        if status != CHAIN_OK:
-            continue
+        before = at
         served += 1
+        slope = 1.0
+        for k in range(c.n):
+            slope *= at.slope[k]
         g[i] = bent(slope, c.target)
-        if u256_lt(&before, &c.best.profit):
-            best = i
+        profit = at.amount[c.n] - c.target * x[i]
+        if profit > most:
+            best, most = i, profit
         if g[i] < 0.0:
             growing = i
     if best < 0:
         best = growing
     if best < 0:
-        return 0
-    start_bracket(b, -fabs(g[best]))
+        return 1 if served else -1
+    surround(b, x, g, best)
+    return 0
+
+
+cdef void surround(bracket *b, const double *x, const double *g, int best) noexcept nogil:
+    """The bracket about a point of the grid."""
+    start_bracket(b, -fmax(fabs(g[best]), 1e-9))
     if g[best] < 0.0:
         b.low = b.before = x[best]
         if best + 1 < GRID and not g[best + 1] < 0.0:
             b.high, b.g_high = x[best + 1], g[best + 1]
-    else:
-        b.high, b.g_high = x[best], g[best]
-        if best > 0:
-            b.low = b.before = x[best - 1]
-            if g[best - 1] < 0.0:
-                b.g_low = b.g_before = g[best - 1]
-    b.scale = fmax(b.scale, 1e-9)
-    return served
+        return
+    b.high, b.g_high = x[best], g[best]
+    if best > 0:
+        b.low = b.before = x[best - 1]
+        if g[best - 1] < 0.0:
+            b.g_low = b.g_before = g[best - 1]
 
 
 cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
@@ -354,9 +274,9 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
         return 1
     x = start
     if start == 0.0 and (rises or not margin > c.target):
-        served = survey(c, &b)
-        if served == 0:
-            return 1 if c.best.quotes else -1
+        status = survey(c, &b)
+        if status != 0:
+            return status
         x = next_guess(&b, 0)
     else:
         start_bracket(&b, bent(margin, c.target) if margin > c.target else -1e-3)
@@ -402,7 +322,7 @@ cdef void begin(cycle *c, const pool_state **pools, const swap_way *ways, uint32
 
 cdef double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
     """The best input of a chain of V2 pairs in closed form; fills c.most, of such inputs only."""
-    cdef double x = v2_chain_best(hops, c.n, c.target, u256_to_double(c.cap), &c.most)
+    cdef double x = v2_chain_best(hops, c.n, c.target, c.cap, &c.most)
     if c.fee.half_up:
         c.most += 0.5  # by which the lender may round down
     return x
@@ -411,16 +331,13 @@ cdef double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
 cdef int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
     """size_cycle for V2 pairs: 0 or 1, or -1 where the closed form's input is refused."""
     cdef u256 amounts[CYCLE_HOPS + 1]
-    cdef u256 amount
+    cdef u128 amount
     cdef double x = look_ahead(c, hops)
     if c.most < 1.0:
         return 1
-    if u256_from_double(&amount, fmax(x, 1.0)) != 0 or not u256_fits_u128(&amount):
-        return -1
-    if x >= u256_to_double(c.cap) or u256_lt(c.cap, &amount):
-        amount = c.cap[0]
+    amount = v2_chain_amount(x, c.cap)
     c.best.quotes += c.n
-    if not v2_chain_run(hops, c.n, u256_lo128(&amount), amounts) or keep_better(c, amounts) != 0:
+    if not v2_chain_run(hops, c.n, amount, amounts) or keep_better(c, amounts) != 0:
         return -1
     return -1 if u256_is_zero(&c.best.profit) else 0
 
@@ -593,6 +510,18 @@ def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
         return None
     return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
             best.quotes)
+
+
+def virtual_pools(Pool pool, token_in, token_out=None):
+    """The two constant-product pools of virtual_of, as (reserve_in, reserve_out, keep) each."""
+    cdef virtual_pool now, deepest
+    cdef swap_way way
+    cdef int i, j
+    pool._tokens(&i, &j, token_in, token_out)
+    way.token_in, way.token_out = <uint8_t>i, <uint8_t>j
+    virtual_of(&pool.state, way, &now, &deepest)
+    return ((now.reserve_in, now.reserve_out, now.keep),
+            (deepest.reserve_in, deepest.reserve_out, deepest.keep))
 
 
 def time_sizes(list pools, list ways, count, *, finish=True):

@@ -13,7 +13,7 @@ from libc.math cimport INFINITY, ceil, fabs, floor, fmax, fmin, sqrt
 from libc.stdint cimport uint32_t
 
 from mevfast._chain cimport CYCLE_HOPS, cycle, least_input, slopes_of, try_amount
-from mevfast._pool cimport pool_input_fee
+from mevfast._pool cimport pool_input_fee, pool_rounds_output_fee
 from mevfast.types cimport (
     POOL_BALANCER_COMPOSABLE_STABLE,
     POOL_BALANCER_WEIGHTED,
@@ -79,8 +79,8 @@ cdef struct stair:
     double tolerance              # of least inputs, units of the cycle's token
     double fee                    # share of the place's amount that its pool rounds to a unit,
     bint up                       # up or down; 0 where it does not
-    bint crosses                  # by ranges, in each for itself:
-    double phase                  # the pool swaps so much of it before that
+    bint crosses                  # where it does so is not known beforehand:
+    double phase                  # so far from where it does for an amount as a whole
 
 
 cdef double snapped(const stair *s, double amount) noexcept nogil:
@@ -119,8 +119,8 @@ cdef void climb_neighbours(cycle *c, const stair *s, double base) noexcept nogil
 
 
 cdef void climb_fee_stair(cycle *c, stair *s, double base, double bend) noexcept nogil:
-    """The amounts near whose rounded fee takes least, and in a pool that rounds the fee of every
-    range that it crosses, how far they are off for it.
+    """The amounts near whose rounded fee takes least. V3 rounds it for every range by itself, and
+    CryptoSwap that of an output before the fee is off: there they are found by halving.
 
     Between them the rounded fee stays the same: where they are far apart, profit peaks before the
     next one, at the amount whose last unit pays without a fee. `bend` is by units of the place.
@@ -217,7 +217,8 @@ cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const
     return best_x
 
 
-cdef double find_place(const cycle *c, stair *s, double *worth) noexcept nogil:
+cdef double find_place(const cycle *c, stair *s, const double *fees,
+                       double *worth) noexcept nogil:
     """The coarsest place, and what the rounding at all the places is worth together."""
     cdef double noise = 1.0
     cdef uint32_t i
@@ -232,6 +233,8 @@ cdef double find_place(const cycle *c, stair *s, double *worth) noexcept nogil:
     s.fee = pool_input_fee(c.pools[s.place], c.ways[s.place].token_in, &s.up)
     s.phase = 0.0
     s.crosses = POOL_UNISWAP_V3 <= c.pools[s.place].kind <= POOL_UNISWAP_V4
+    if s.place > 0 and s.fee <= 0.0 and pool_rounds_output_fee(c.pools[s.place - 1]):
+        s.fee, s.up, s.crosses = fees[s.place - 1] * FEE_UNIT, True, True
     return noise
 
 
@@ -250,7 +253,7 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     enough = ENOUGH * profit if profit >= LARGE_PROFIT else ENOUGH_UNITS
     slopes_of(c, s.slopes, fees, rises)
     target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
-    noise = find_place(c, &s, worth)
+    noise = find_place(c, &s, fees, worth)
     if noise <= enough:
         return
     s.tolerance = 0.1 * enough

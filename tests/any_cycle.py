@@ -1,7 +1,7 @@
 """Seeded cycles through pools of every kind that pay a little, and their best size by brute force.
 
-A hop is a Pool and its (token_in, token_out). Nothing here knows a pricing formula: sizes are found
-by quotes alone, over inputs and, where a token on the way is coarse, over the amounts of that token.
+A hop is a Pool and its (token_in, token_out). Nothing here knows a pricing formula: sizes are
+found by quotes alone, over inputs and, where a token on the way is coarse, over its amounts.
 """
 
 import math
@@ -18,7 +18,7 @@ from tests.oracle import crypto
 WAD = 10**18
 Hop = tuple[Pool, tuple[int, int]]
 Maker = Callable[[Random, float, float, int, int], Hop]
-"""(random, raw out per raw in before fees, raw depth of the token in, decimals in, decimals out)."""
+"""random, raw out per raw in before fees, raw depth of the token in, decimals in, decimals out."""
 
 
 def _raw(value: float) -> int:
@@ -64,7 +64,8 @@ def _solidly(kind: str, stable: bool) -> Maker:
         reserves[way[0]], reserves[way[1]] = _raw(depth), _raw(depth * price)
         fields = {
             "stable": stable, "reserve0": reserves[0], "reserve1": reserves[1],
-            "decimals0": decimals[0], "decimals1": decimals[1], "fee_bps": random.choice([1, 5, 30]),
+            "decimals0": decimals[0], "decimals1": decimals[1],
+            "fee_bps": random.choice([1, 5, 30]),
             "fee_percent": [random.choice([40, 300]), random.choice([40, 300])],
             "owner_fee_share": random.choice([0, 40_000]), "y_check": random.choice("kf"),
         }  # fmt: skip
@@ -186,7 +187,11 @@ FIXED = {"solidly stable", "camelot stable"}
 
 
 def any_cycle(
-    random: Random, names: list[str], *, decimals: list[int] | None = None, edge: float = 0.01,
+    random: Random,
+    names: list[str],
+    *,
+    decimals: list[int] | None = None,
+    edge: float = 0.01,
     depth: float = 1e6,
 ) -> list[Hop]:
     """A cycle through a pool of each name, turned to a random start, that gains about `edge`.
@@ -251,7 +256,10 @@ def least(hops: list[Hop], want: int, near: int) -> int | None:
 
 
 def brute_force(
-    hops: list[Hop], *, cap: int = 1 << 120, fee: Callable[[int], int] = lambda amount: 0,
+    hops: list[Hop],
+    *,
+    cap: int = 1 << 120,
+    fee: Callable[[int], int] = lambda amount: 0,
     around: int = 40,
 ) -> tuple[int, int]:
     """(input, profit) of the best input of [1, cap] found; profit 0 where none pays.

@@ -42,11 +42,12 @@ static inline int v2_chain_load(v2_hop *hops, const pool_state **pools, const sw
     return 1;
 }
 
-/* The input up to `limit` at which out(x) - target * x is largest, 0 where it never pays; *most is
+/* The input up to `cap` at which out(x) - target * x is largest, 0 where it never pays; *most is
  * what no input pays more than, doubles' own errors included. */
-static inline double v2_chain_best(const v2_hop *hops, uint32_t n, double target, double limit,
+static inline double v2_chain_best(const v2_hop *hops, uint32_t n, double target, const u256 *cap,
                                    double *most)
 {
+    const double limit = u256_fits_u128(cap) ? u128_to_double(u256_lo128(cap)) : INFINITY;
     double numerator = 1.0, denominator = 1.0, c = 0.0;
     for (uint32_t i = 0; i < n; i++) {
         const double in = u128_near_double(hops[i].reserve_in);
@@ -67,6 +68,18 @@ static inline double v2_chain_best(const v2_hop *hops, uint32_t n, double target
         *most = x * (numerator / (denominator + c * x) * (1.0 + 0x1p-46) - target);
     }
     return x;
+}
+
+/* The integer below x, at least 1 and not more than `cap`; 0 where no pair takes as much. */
+static inline u128 v2_chain_amount(double x, const u256 *cap)
+{
+    if (!(x < 0x1p112))
+        return 0;
+    const uint64_t hi = (uint64_t)(x * 0x1p-64);
+    u128 amount = u128_make(hi, (uint64_t)(x - (double)hi * 0x1p64));
+    if (u256_fits_u128(cap) && !(x < u128_to_double(u256_lo128(cap))))
+        amount = u256_lo128(cap);
+    return amount + (amount == 0);
 }
 
 /* What x brings at each pair, amounts[0..n]: 1, or 0 where a pair refuses. */

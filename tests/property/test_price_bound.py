@@ -1,14 +1,17 @@
 """What pools say of their prices: the bound on every swap's average, and the slope at its end."""
 
+import math
 from random import Random
 
 import pytest
 
 from mevfast._pool import Pool, Quote
+from mevfast._size import virtual_pools
 from tests.any_cycle import MAKERS
 
 RELATIVE = 1e-12
 POOLS, SWAPS = 300, 8
+NEAR_LOG = 0.0999
 
 
 def random_pool(name: str, random: Random) -> tuple[Pool, tuple[int, int], float]:
@@ -52,7 +55,7 @@ def test_no_swap_pays_more_than_the_bound(name: str) -> None:
                 continue
             quoted += 1
             most = bound * quote.amount_in * (1 + RELATIVE)
-            assert quote.amount_out <= most + rounding(pool, way, bound), (pool.fields(), way, quote)
+            assert quote.amount_out <= most + rounding(pool, way, bound), (pool.fields(), quote)
     assert quoted > POOLS
 
 
@@ -74,6 +77,37 @@ def test_the_bound_is_the_marginal_price_unless_the_fee_falls(name: str) -> None
         else:
             assert "sqrt_price_x96" in fields  # no liquidity at the price: there may be some ahead
             assert bound > 0
+
+
+def paid(virtual: tuple[float, float, float], amount: int) -> float:
+    reserve_in, reserve_out, keep = virtual
+    return reserve_out * keep * amount / (reserve_in + keep * amount)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_constant_product_stand_ins_estimate_and_bound(name: str) -> None:
+    """The first has the pool's price; the second pays as much while the price moves by NEAR_LOG."""
+    random = Random(f"virtual {name}")
+    bounded = 0
+    for _ in range(POOLS):
+        pool, way, depth = random_pool(name, random)
+        price = pool.marginal_price(*way)
+        now, deepest = virtual_pools(pool, *way)
+        if price > 0:
+            assert now[1] * now[2] / now[0] == pytest.approx(price, rel=1e-9)
+        for _ in range(SWAPS):
+            amount = max(int(depth * 10 ** random.uniform(-4, 0)), 1)
+            quote = pool.quote(way[0], amount, token_out=way[1])
+            if not isinstance(quote, Quote) or quote.amount_in < amount or deepest[0] == 0:
+                continue
+            slope = pool.slope(way[0], amount, way[1])
+            if slope <= 0 or price <= 0 or math.log(price / slope) > NEAR_LOG:
+                continue
+            most = paid(deepest, amount) * (1 + RELATIVE) + rounding(pool, way, price)
+            assert quote.amount_out <= most, (pool.fields(), quote, deepest)
+            bounded += 1
+    known = ("v2", "v3", "v4", "algebra", "volatile", "weighted")
+    assert (bounded > POOLS) == any(word in name for word in known)
 
 
 @pytest.mark.parametrize("name", MAKERS)

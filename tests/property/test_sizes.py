@@ -11,9 +11,7 @@ from mevfast._size import size
 from mevfast.errors import DataError
 from tests.any_cycle import FIXED, MAKERS, Hop, along, any_cycle, brute_force
 
-PAIRS = [
-    pair for pair in combinations_with_replacement(MAKERS, 2) if not FIXED.issuperset(pair)
-]
+PAIRS = [pair for pair in combinations_with_replacement(MAKERS, 2) if not FIXED.issuperset(pair)]
 QUICK = ["uniswap_v2", "uniswap_v3", "solidly volatile", "balancer weighted", "curve plain"]
 LENDERS = [(0, 0, False), (5, 10_000, True), (5, 10_000, False), (10**14, 10**18, False)]
 TOLERANCE = 1e-9
@@ -82,8 +80,8 @@ def test_one_coarse_token_is_taken_at_its_least_input(name: str, decimals: tuple
     random = Random(f"coarse {name} {decimals}")
     for _ in range(6):
         cycle = any_cycle(
-            random, [name, "uniswap_v2"], decimals=list(decimals), edge=10 ** random.uniform(-3, -1),
-            depth=10 ** random.uniform(3, 6),
+            random, [name, "uniswap_v2"], decimals=list(decimals),
+            edge=10 ** random.uniform(-3, -1), depth=10 ** random.uniform(3, 6),
         )  # fmt: skip
         expect_best(cycle)
 
@@ -165,7 +163,7 @@ def test_what_pays_only_once_the_fee_has_fallen_is_found(share: float) -> None:
     low, high = pool.marginal_price(0, 1), pool.price_bound(0, 1)
     assert low < high
     price = (low * (1 - share) + high * share) * (1 - 1e-4)
-    pair = {"reserve0": int(10**30), "reserve1": int(10**30 / price), "fee_pips": 0}
+    pair = {"reserve0": 10**30, "reserve1": int(10**30 / price), "fee_pips": 0}
     cycle: list[Hop] = [(pool, (0, 1)), (Pool("uniswap_v2", pair), (0, 1))]
     first = math.prod(p.marginal_price(*way) for p, way in cycle)
     if share > 0.4:
@@ -179,7 +177,7 @@ def test_what_pays_only_once_the_fee_has_fallen_is_found(share: float) -> None:
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_any_depth_and_price_is_survived(name: str) -> None:
-    """From reserves of a unit to 2**112: no trap, no endless search, no amount that is not quoted."""
+    """Reserves from a unit to 2**112: no trap, no endless search, no amount that is not quoted."""
     random = Random(f"hostile {name}")
     for _ in range(60):
         depth = 2.0 ** random.uniform(0, 112)

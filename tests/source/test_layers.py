@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._pool"},
     {"mevfast._mapping"},
     {"mevfast._slots", "mevfast._chain"},
-    {"mevfast._stairs"},
+    {"mevfast._stairs", "mevfast._virtual"},
     {"mevfast._size"},
     {"mevfast._events"},
     {"mevfast._cache"},

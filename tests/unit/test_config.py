@@ -405,7 +405,8 @@ def test_documented_defaults_are_the_schemas(root: Path) -> None:
     )
     for key, stated in rows.items():
         section, name = key.split(".")
-        kind = {"node": Node, "market": Market, "table": settings.Table}[section]
+        kinds = {"node": Node, "market": Market, "search": settings.Search, "table": settings.Table}
+        kind = kinds[section]
         [item] = [each for each in dataclasses.fields(kind) if each.name == name]
         expected = {"none": (None, ()), "the registry's": (None,), "true": (True,)}.get(stated)
         assert item.default in (expected or (float(stated),)), key
