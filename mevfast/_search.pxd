@@ -43,6 +43,7 @@ cdef class Search(Scan):
     cdef uint16_t *plans_on       # by slot: a bit for each plan that uses the pool, while solving
     cdef double min_net           # settings.min_profit
     cdef swap_plan scratch
+    cdef bint unhurried           # Python asks: sizes are taken to the last unit
     cdef uint32_t next_found      # of `found`, sorted: what next_cycle takes
     cdef advanced_pool *advances  # what `advanced` points to while plans are looked beyond
     cdef readonly uint64_t n_quotes

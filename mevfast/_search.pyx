@@ -33,6 +33,7 @@ from mevfast._size cimport (
     chain_quote,
     finish_cycle,
     lender_fee,
+    polish_cycle,
     size_cycle,
     sized_cycle,
     swap_way,
@@ -179,6 +180,7 @@ cdef class Search(Scan):
             for i in range(n):
                 wanted[i] = slots[i]
             self.bloom = NULL
+            self.unhurried = True
             with nogil:
                 self.settle(self.n_tokens)
             while turn < rounds and n:
@@ -196,6 +198,7 @@ cdef class Search(Scan):
                     wanted[i] = self.advanced[i].slot
         finally:
             free(wanted)
+            self.unhurried = False
             self.retreat()
         return plans
 
@@ -214,6 +217,7 @@ cdef class Search(Scan):
         slots = self._slots(slots)
         self.settle(self.n_tokens)
         try:
+            self.unhurried = True
             for slot in slots:
                 self.bloom = NULL
                 self.begin()
@@ -240,7 +244,7 @@ cdef class Search(Scan):
                         self.min_net = fmax(floor, best[0][0])
                 self.drops[<int>DROP_CANDIDATE_LIMIT] += self.n_found - self.next_found
         finally:
-            self.min_net = floor
+            self.min_net, self.unhurried = floor, False
             for slot in slots:
                 self.scanned[slot] = False
         return [plan for _, _, plan in sorted(best, reverse=True)]
@@ -535,6 +539,8 @@ cdef class Search(Scan):
         sized.quotes = 0
         self.terms(plan.hop[0].token_in, plan.funding, &fee, &cap)
         finish_cycle(pools, ways, plan.n_hops, &fee, &cap, &sized)
+        if self.unhurried:
+            polish_cycle(pools, ways, plan.n_hops, &fee, &cap, &sized)
         self.n_quotes += sized.quotes
         net[0] += (u256_to_double(&sized.profit) - u256_to_double(&plan.profit)) \
             / self.price_in_base(plan.hop[0].token_in)

@@ -46,7 +46,7 @@ from mevfast._pool cimport (
     pool_reserves,
     pool_slope,
 )
-from mevfast._stairs cimport certain, climb_stairs
+from mevfast._stairs cimport certain, climb_stairs, polish
 from mevfast._virtual cimport closed_form, virtual_of, virtual_pool
 from mevfast.types cimport (
     POOL_UNISWAP_V4,
@@ -409,6 +409,14 @@ cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n
     x = refine(&c, &bend)
     climb_stairs(&c, x, bend)
     return 0
+
+
+cdef void polish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
+                       const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+    """After finish_cycle, a look at some hundred neighbours: for answers that nobody waits for."""
+    cdef cycle c
+    begin(&c, pools, ways, n, fee, cap, best)
+    polish(&c)
 
 
 cdef double refine(cycle *c, double *bend) noexcept nogil:

@@ -28,15 +28,18 @@ from mevfast.types cimport (
 )
 from mevfast.u256 cimport (
     u256,
+    u256_add_u64,
     u256_eq,
     u256_from_double,
     u256_is_zero,
     u256_lt,
+    u256_sub_u64,
     u256_to_double,
 )
 
 cdef enum:
     MOST_CLIMBED = 16      # neighbours one after another that each pay more
+    POLISHED = 64          # neighbours on either side, where there is time
     MOST_SPREAD = 512      # amounts looked at over the width of the noise
     EFFORT = 2000          # and no more of them than cost as much as so many V2 quotes
     INVERSE_QUOTES = 12    # about what the least input costs without exact output
@@ -273,3 +276,25 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
             fmin(noise / enough, EFFORT / candidate_cost(c, s.place)), fmin(width, MOST_SPREAD)))
     if s.place == 0 and not certain(c):
         take_least(c, &s)
+
+
+cdef void polish(cycle *c) noexcept nogil:
+    """The neighbours of the best input, and the least inputs of the neighbours of what it pays.
+
+    Each pool's rounding is a noise of some units, of which the best input may miss a few.
+    """
+    cdef double slopes[CYCLE_HOPS]
+    cdef double fees[CYCLE_HOPS]
+    cdef double rises[CYCLE_HOPS]
+    cdef u256 paid_in = c.best.amount[0], paid_out = c.best.amount[c.n], want, x
+    cdef uint32_t i, up
+    slopes_of(c, slopes, fees, rises)
+    for i in range(1, POLISHED + 1):
+        for up in range(2):
+            if up and u256_add_u64(&x, &paid_in, i) == 0 \
+                    or not up and u256_sub_u64(&x, &paid_in, i) == 0:
+                try_amount(c, &x, NULL)
+            if (up and u256_add_u64(&want, &paid_out, i - 1) == 0
+                    or not up and u256_sub_u64(&want, &paid_out, i) == 0) \
+                    and least_input(c, c.n, &want, 0.01, slopes, &x) == 0:
+                try_amount(c, &x, NULL)
