@@ -86,4 +86,5 @@ cdef class Scan(Rates):
     cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil
     cdef void look_up(self, uint32_t slot, swap_way way, virtual_pool *now,
                       virtual_pool *deepest) noexcept nogil
+    cdef void sort(self) noexcept nogil
     cdef void halve(self) noexcept nogil

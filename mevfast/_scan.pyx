@@ -9,7 +9,7 @@ about 1e-15 a hop, and no cycle that gains so little pays for its rounding.
 
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memset
 
 from mevfast._graph cimport (
@@ -73,6 +73,24 @@ cdef void note_bits(uint16_t *bits, const uint8_t *data, size_t n) noexcept nogi
     keccak256(digest, data, n)
     for i in range(3):
         bits[i] = (digest[2 * i] << 8 | digest[2 * i + 1]) & 2047
+
+
+cdef int by_estimate(const void *left, const void *right) noexcept nogil:
+    """Better estimate first, then fewer hops, then lower slots: never by where a candidate stands."""
+    cdef const candidate *a = <const candidate *>left
+    cdef const candidate *b = <const candidate *>right
+    cdef uint32_t i
+    if a.estimate != b.estimate:
+        return -1 if a.estimate > b.estimate else 1
+    if a.n_hops != b.n_hops:
+        return -1 if a.n_hops < b.n_hops else 1
+    for i in range(a.n_hops):
+        if a.hop[i].slot != b.hop[i].slot:
+            return -1 if a.hop[i].slot < b.hop[i].slot else 1
+    for i in range(a.n_hops):
+        if a.hop[i].token_in != b.hop[i].token_in:
+            return -1 if a.hop[i].token_in < b.hop[i].token_in else 1
+    return 0
 
 
 cdef class Scan(Rates):
@@ -405,6 +423,10 @@ cdef class Scan(Rates):
         if bounded and rate > 0.0:
             closed_form(deepest, n, 1.0, &c.bound)
             c.bound *= (1.0 + BOUND_ERROR) / rate
+
+    cdef void sort(self) noexcept nogil:
+        """Puts what was found in order, best estimate first."""
+        qsort(self.found, self.n_found, sizeof(candidate), by_estimate)
 
     cdef void look_up(self, uint32_t slot, swap_way way, virtual_pool *now,
                       virtual_pool *deepest) noexcept nogil:

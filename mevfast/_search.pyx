@@ -9,7 +9,7 @@ import heapq
 
 from libc.math cimport INFINITY, exp, fmax, fmin
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from mevfast._graph cimport advanced_pool, token_of
@@ -481,7 +481,7 @@ cdef class Search(Scan):
         for i in range(self.n_found):
             self.found[i].most = self.found[i].bound \
                 - self.gas_units(&self.found[i], cheapest) * self.gas_price
-        qsort(self.found, self.n_found, sizeof(candidate), by_estimate)
+        self.sort()
 
     cdef int outdone(self, const candidate *c) noexcept nogil:
         """Why a candidate cannot beat the plans taken so far, a drop_reason; -1 where it may."""
@@ -623,24 +623,6 @@ cdef class Search(Scan):
         for i in range(plan.n_hops):
             units += self.settings.gas_hop[plan.hop[i].kind]
         return units
-
-
-cdef int by_estimate(const void *left, const void *right) noexcept nogil:
-    """Better estimate first, then fewer hops, then lower slots: never by where a candidate stands."""
-    cdef const candidate *a = <const candidate *>left
-    cdef const candidate *b = <const candidate *>right
-    cdef uint32_t i
-    if a.estimate != b.estimate:
-        return -1 if a.estimate > b.estimate else 1
-    if a.n_hops != b.n_hops:
-        return -1 if a.n_hops < b.n_hops else 1
-    for i in range(a.n_hops):
-        if a.hop[i].slot != b.hop[i].slot:
-            return -1 if a.hop[i].slot < b.hop[i].slot else 1
-    for i in range(a.n_hops):
-        if a.hop[i].token_in != b.hop[i].token_in:
-            return -1 if a.hop[i].token_in < b.hop[i].token_in else 1
-    return 0
 
 
 cdef bint share_pool(const swap_plan *a, const swap_plan *b) noexcept nogil:

@@ -287,9 +287,9 @@ cdef void polish(cycle *c) noexcept nogil:
     cdef double fees[CYCLE_HOPS]
     cdef double rises[CYCLE_HOPS]
     cdef u256 paid_in = c.best.amount[0], paid_out = c.best.amount[c.n], want, x
-    cdef uint32_t i, up
+    cdef uint32_t i, up, n = <uint32_t>fmin(POLISHED, EFFORT / candidate_cost(c, c.n))
     slopes_of(c, slopes, fees, rises)
-    for i in range(1, POLISHED + 1):
+    for i in range(1, n + 1):
         for up in range(2):
             if up and u256_add_u64(&x, &paid_in, i) == 0 \
                     or not up and u256_sub_u64(&x, &paid_in, i) == 0:
