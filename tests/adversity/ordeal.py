@@ -145,7 +145,10 @@ class Ordeal:
             request = {"from": TRADER, "to": to, "data": "0x" + data.hex(), "gas": hex(GAS // 10)}
             if self.chance.random() < 0.75:
                 swaps.append([request, index])
+        tip = self.tip
         self.stage.node.rpc("anvil_reorg", depth, swaps)
+        # Where anvil was mining a block meanwhile, the new ones leave a hole behind them.
+        assert self.tip == tip, f"anvil: expected block {tip} after a reorg, was {self.tip}"
         self.node.struck.append(f"reorg of {depth} blocks, {len(swaps)} swaps in the new ones")
 
     def _some(self, *factories: str) -> Pool:
