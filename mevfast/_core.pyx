@@ -92,8 +92,7 @@ cdef class Core:
         self.table, self.search, self.signer = search.table, search, signer
         self.audit = Audit(search.table)
         self.send, self.after = send, after
-        self.created = []
-        self.told = set()
+        self.created, self.told = [], set()
         self.venues = Venues((), ())
         self.touched = <uint32_t *>calloc(self.table.t.capacity, sizeof(uint32_t))
         self.is_touched = <uint8_t *>calloc(self.table.t.capacity, 1)
@@ -452,10 +451,8 @@ cdef class Core:
         """
         if why is not None or self.live:
             self.lose(why or "it is loaded", self.head.number)
-        self.spoiled = None
-        self.dropped = False
-        self.n_buffer = 0
-        self.closing_block = 0
+        self.spoiled, self.dropped = None, False
+        self.n_buffer = self.closing_block = 0
         memset(self.ahead, 0, sizeof(self.ahead))
         memset(self.head.hash, 0, 32)
         return self.head.number
@@ -469,8 +466,7 @@ cdef class Core:
         cdef head_event h
         if self.live or wire_parse(<const char *>head, len(head), &log, &h) != WIRE_HEAD:
             raise ValueError(f"expected a head, and a load under way, was {head[:80]!r}")
-        if not self.dropped:
-            self.spoiled = None
+        self.spoiled = self.spoiled if self.dropped else None
         memset(self.head.hash, 0, 32)
         self.on_head(&h)
 
@@ -585,8 +581,7 @@ cdef class Core:
         return self.live
 
     cdef int apply_kept(self, uint32_t i) except -1:
-        # Applying may keep it again, in this place or an earlier one.
-        cdef log_event e = self.buffer[i]
+        cdef log_event e = self.buffer[i]  # applying may keep it again, in this place or before it
         return self.apply(&e)
 
     def end_reading(self):

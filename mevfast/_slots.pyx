@@ -503,11 +503,6 @@ cdef class Slots(SlotsView):
         self._forget_chunk(&body)
         v3_window_void(&self.t.windows[slot])
 
-    def block(self, uint32_t slot):
-        """Block of the newest event of a pool that carries state, or of its reading."""
-        self._check_slot(slot)
-        return self.t.slots[slot].body.block
-
     def mark_stale(self, uint32_t slot):
         """Keeps a pool from being traded until `put` replaces its state."""
         self._check_slot(slot)
