@@ -46,7 +46,7 @@ GAP_USD = 200_000
 FEES = {V2: (3000,), SUSHI: (3000,), V3: (100, 500, 3000, 10_000)}
 RECOVERY_S = 30.0
 """Within this the engine must be true again; on an idle machine it takes a fraction of a second."""
-QUICK_TIMEOUTS = {"request_timeout_s": 1.0, "head_timeout_s": 1.5}
+QUICK_TIMEOUTS = {"request_timeout_s": 1.5, "head_timeout_s": 2.5}
 """For faults that only a timeout reveals."""
 RECOVERED = re.compile(
     r"recovered in (?P<ms>[0-9.]+) ms at block [0-9]+ after: (?P<why>.+); (?:"
