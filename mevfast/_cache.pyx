@@ -463,6 +463,11 @@ cdef class Table(Slots):
         result = APPLY_NAMES[table_apply(&self.t, &e, &slot)]
         return result, None if slot == TABLE_NO_SLOT else slot
 
+    def block(self, uint32_t slot):
+        """Block of the newest event of a pool that carries state, or of its reading."""
+        self._check_slot(slot)
+        return self.t.slots[slot].body.block
+
     def replay(self, list frames, uint32_t rounds, uint32_t spins=0):
         """Applies log notifications over and over without the GIL; returns how many changed a slot.
 

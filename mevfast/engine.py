@@ -241,7 +241,8 @@ class Engine:
                     await asyncio.gather(upkeep, return_exceptions=True)
                     upkeep = None
                 # Behind a gap nothing is mined: first all of it must have expired.
-                if not (self.core.live or (self.settlement.nonce_gap and self.core.trades())):
+                behind_gap = self.settlement.nonce_gap and self.settlement.some_may_be_mined
+                if not (self.core.live or behind_gap):
                     attempts += 1
                     if attempts > MOST_ATTEMPTS:
                         raise NodeError(
@@ -264,7 +265,7 @@ class Engine:
 
     async def _make_true(self, rpc: Rpc) -> None:
         """One attempt to bring the table up to the node's newest block; the first one begins it."""
-        if not self.core.trades():
+        if not self.settlement.some_may_be_mined:
             count = await rpc.request("eth_getTransactionCount", [self.account, "latest"])
             self.core.set_nonce(_quantity(count, "eth_getTransactionCount"))
             self.settlement.nonce_gap = False

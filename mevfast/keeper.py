@@ -27,7 +27,7 @@ from mevfast.errors import DataError, NodeError, RpcError
 from mevfast.execution.artifacts import TokenInfo
 from mevfast.execution.gas import EXECUTED
 from mevfast.market_file import MarketFile, hash_states
-from mevfast.mender import Mender, Waiting, notification
+from mevfast.mender import Failed, Mender, Waiting, notification
 from mevfast.model import PoolRecord
 
 logger = logging.getLogger(__name__)
@@ -197,10 +197,21 @@ class Keeper(Mender):
         slots = [
             slot
             for slot in self.table.stale()
-            if slot in self.records and self.retry.get(slot, (0, 0))[1] <= block
+            if slot in self.records and not self._waits(slot, block)
         ]
         slots.sort(key=lambda slot: (-self._busy[self.records[slot].address], slot))
         return slots
+
+    def _waits(self, slot: int, block: int) -> bool:
+        """Whether it is too early to ask a pool again that did not answer as one.
+
+        An event may have made one of it, its first price or liquidity: that ends the wait, but for
+        pools that failed too often to be asked whenever they move.
+        """
+        failed = self.retry.get(slot)
+        if failed is None or failed.again <= block:
+            return False
+        return failed.times >= len(RETRY_BLOCKS) or self.table.block(slot) <= failed.block
 
     async def read(self, rpc: Rpc) -> None:
         """Reads every stale pool that is due; one by one batch, each at the newest block."""
@@ -294,12 +305,12 @@ class Keeper(Mender):
             self.search.add_pool(slot)
 
     def _failed(self, slot: int, why: str, block: int) -> None:
-        failures = self.retry.get(slot, (0, 0))[0]
+        failures = self.retry[slot].times if slot in self.retry else 0
         if failures == 0:
             pool = self.records[slot]
             logger.info("pool 0x%s of %s is not traded: %s", pool.id.hex(), pool.venue, why)
         wait = RETRY_BLOCKS[min(failures, len(RETRY_BLOCKS) - 1)]
-        self.retry[slot] = (failures + 1, block + wait)
+        self.retry[slot] = Failed(failures + 1, block, block + wait)
 
     def _say_wrong(self, began: float) -> None:
         """A line where events contradicted the table since the last one: rare, and worth a look.

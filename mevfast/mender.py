@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,6 +28,14 @@ MOST_HASHES = 64
 """Blocks of a gap whose hashes are asked for."""
 
 Waiting = Callable[[Rpc], Awaitable[None]]
+
+
+class Failed(NamedTuple):
+    """A pool that did not answer as one: how often; the block of the last time; and of the next."""
+
+    times: int
+    block: int
+    again: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Mender(ABC):
         self.logs_missed = 0
         self.discovered = False  # no pools were announced but those in the table
         self.progress_at = time.monotonic()
-        self.retry: dict[int, tuple[int, int]] = {}  # slot: failures, block to ask again at
+        self.retry: dict[int, Failed] = {}  # by slot
         self._blooms = 0
         self._starting_over: _StartOver | None = None
         self._undone = self._applied = self._missed = 0  # in attempts at a recovery to come

@@ -30,7 +30,7 @@ class Settlement:
 
     `doubt(why, block)` is called where the logs from a block on are in doubt, and without a block
     where a nonce was not used, so that whatever has a later one is stuck: `nonce_gap` then stays
-    True until the owner has read the nonce again.
+    True until the owner has read the nonce again, once nothing may be mined any more.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Settlement:
         self.nonce_gap = False
         self._suspects: dict[frozenset[bytes], set[bytes]] = {}
         self._asking: set[int] = set()
-        self._doubted: set[int] = set()  # nonces whose block's logs are asked for once more
+        self._doubted: set[bytes] = set()  # hashes: mined, and judged once the logs are sure
         self.tasks: set[asyncio.Task[None]] = set()
 
     def answered(self, request_id: int, result: Any, error: RpcError | None) -> None:
@@ -65,6 +65,11 @@ class Settlement:
                 self.nonce_gap = True
                 self._doubt(f"the node refused a transaction: {error.message}")
 
+    @property
+    def some_may_be_mined(self) -> bool:
+        """Whether a transaction is under way that is not known to be mined."""
+        return any(trade["tx"] not in self._doubted for trade in self._core.trades())
+
     def follow(self, rpc: Rpc) -> None:
         """Asks for the receipts that can be there."""
         head = self._core.head_number
@@ -83,7 +88,9 @@ class Settlement:
             receipt = await rpc.request("eth_getTransactionReceipt", ["0x" + trade["tx"].hex()])
             if receipt is not None:
                 self._book(trade, receipt)
-            elif head > trade["block"] + self._config.execution.deadline_blocks + 2:
+                return
+            self._doubted.discard(trade["tx"])  # a reorg took it back
+            if head > trade["block"] + self._config.execution.deadline_blocks + 2:
                 record = self._record(trade, "expired")
                 logger.warning("transaction %s was never mined", record.tx)
                 self._core.resolve(trade["nonce"])
@@ -136,9 +143,11 @@ class Settlement:
             changes = balance_changes(receipt["logs"], self._config.executor_address)
             realised = changes.pop("0x" + trade["token"].hex(), 0)
             outcome = verdict(trade["predicted"], trade["explained"], realised)
-            if outcome == "unexplained" and trade["nonce"] not in self._doubted:
+            if outcome == "unexplained" and not self._core.live and trade["tx"] in self._doubted:
+                return  # they are still being asked for
+            if outcome == "unexplained" and trade["tx"] not in self._doubted:
                 # It was explained on the logs as they came; were they all there, and in order?
-                self._doubted.add(trade["nonce"])
+                self._doubted.add(trade["tx"])
                 why = f"transaction 0x{trade['tx'].hex()} is not explained"
                 self._doubt(why, min(block, self._core.verified + 1))
                 return
@@ -157,6 +166,7 @@ class Settlement:
                 )  # fmt: skip
         record.block = block
         record.gas_used, record.gas_wei = gas_used, gas_wei
+        self._doubted.discard(trade["tx"])
         self._core.resolve(trade["nonce"], reverted=record.outcome == "reverted")
 
     def _moved_since(self, hop: dict[str, Any]) -> bool:

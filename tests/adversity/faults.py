@@ -242,7 +242,7 @@ async def _slow(call: Call, ask: Ask) -> Answers:
 
 async def _late(call: Call, ask: Ask) -> Answers:
     answers = await ask()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(3.0)
     return answers
 
 

@@ -46,7 +46,7 @@ GAP_USD = 200_000
 FEES = {V2: (3000,), SUSHI: (3000,), V3: (100, 500, 3000, 10_000)}
 RECOVERY_S = 30.0
 """Within this the engine must be true again; on an idle machine it takes a fraction of a second."""
-QUICK_TIMEOUTS = {"request_timeout_s": 1.0, "head_timeout_s": 1.5}
+QUICK_TIMEOUTS = {"request_timeout_s": 1.5, "head_timeout_s": 2.5}
 """For faults that only a timeout reveals."""
 RECOVERED = re.compile(
     r"recovered in (?P<ms>[0-9.]+) ms at block [0-9]+ after: (?P<why>.+); (?:"
@@ -145,7 +145,10 @@ class Ordeal:
             request = {"from": TRADER, "to": to, "data": "0x" + data.hex(), "gas": hex(GAS // 10)}
             if self.chance.random() < 0.75:
                 swaps.append([request, index])
+        tip = self.tip
         self.stage.node.rpc("anvil_reorg", depth, swaps)
+        # Where anvil was mining a block meanwhile, the new ones leave a hole behind them.
+        assert self.tip == tip, f"anvil: expected block {tip} after a reorg, was {self.tip}"
         self.node.struck.append(f"reorg of {depth} blocks, {len(swaps)} swaps in the new ones")
 
     def _some(self, *factories: str) -> Pool:

@@ -7,12 +7,13 @@ import asyncio
 import logging
 import random
 import sys
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 import orjson
@@ -22,9 +23,10 @@ from mevfast import engine as engine_module
 from mevfast._tx import Signer
 from mevfast.chain.rpc import Rpc
 from mevfast.demo import demo_config
+from mevfast.devnet.http_rpc import HttpRpc
 from mevfast.devnet.market import ENGINE_ACCOUNT, prepared
 from mevfast.devnet.net import Devnet
-from mevfast.devnet.node import Anvil
+from mevfast.devnet.node import BLOCK_TIME_S, Anvil
 from mevfast.engine import Engine
 from mevfast.errors import DevnetError
 from mevfast.execution.deploy import deploy_executor
@@ -108,12 +110,43 @@ def _one_schedule(stage: Stage, seed: int, executor: str) -> str:
 # ---- the soak ----
 
 
-class Voyage(Ordeal):
-    """An ordeal on a chain that mines by itself, where others trade."""
+class Miner:
+    """`with Miner(node)`: a block every so often, from a thread.
 
-    def __init__(self, net: Devnet, node: FaultyNode, chance: random.Random) -> None:
+    anvil's own clock would do the same, but a reorg that meets a block being mined leaves it with a
+    chain that has holes, whose state is not that of its logs. `at_rest` is held while one mines.
+    """
+
+    def __init__(self, node: Anvil) -> None:
+        self._rpc = HttpRpc("127.0.0.1", node.port)
+        self.at_rest = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._stop.wait(BLOCK_TIME_S):
+            with self.at_rest:
+                self._rpc.call("evm_mine")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """No further block comes. May be repeated."""
+        self._stop.set()
+        self._thread.join()
+
+
+class Voyage(Ordeal):
+    """An ordeal on a chain that a clock mines, where others trade."""
+
+    def __init__(self, net: Devnet, node: FaultyNode, chance: random.Random, miner: Miner) -> None:
         super().__init__(Stage(net.node, net.market), node, chance)
-        self.net = net
+        self.net, self.miner = net, miner
         self.errors: list[str] = []
         self.lines: deque[str] = deque(maxlen=20)
 
@@ -128,7 +161,8 @@ class Voyage(Ordeal):
 
     def block(self) -> None:
         """One block more than the clock's."""
-        self.stage.node.rpc("evm_mine")
+        with self.miner.at_rest:
+            self.stage.node.rpc("evm_mine")
 
     def reorg(self, depth: int, busy: bool = False) -> None:
         """Replaces the newest blocks. The traders begin anew: they count their nonces.
@@ -136,49 +170,57 @@ class Voyage(Ordeal):
         anvil's clock goes back with the chain, and would stay behind.
         """
         self.net.stop_traders()
-        super().reorg(depth, busy)
-        self.stage.node.rpc("anvil_setTime", int(time.time()))
+        with self.miner.at_rest:
+            super().reorg(depth, busy)
+            self.stage.node.rpc("anvil_setTime", int(time.time()))
         self.net.seed += 1
         self.net.start_traders()
 
 
 async def soak(minutes: float, seed: int, only: Sequence[str] = ()) -> dict[str, Any]:
     """The engine on the embedded chain behind the faulty node for so long."""
-    net = Devnet(seed=seed, traders=False, swaps_per_second=SWAPS_PER_SECOND)
+    net = Devnet(seed=seed, traders=False, swaps_per_second=SWAPS_PER_SECOND, block_time=None)
     async with net, FaultyNode(net.node.port) as node:
-        signer = Signer(net.signer_key(ENGINE_ACCOUNT))
-        async with await Rpc.connect(net.ws_url) as rpc:
-            executor = await deploy_executor(
-                rpc, signer, net.market.balancer_vault, net.market.aave_pool
-            )
-        config = demo_config(net, executor)
-        config = replace(
-            config,
-            node=replace(config.node, url=node.url, request_timeout_s=2.0, head_timeout_s=3.0),
-            risk=replace(config.risk, max_consecutive_reverts=1000, max_gas_wei_per_hour=10**20),
+        with Miner(net.node) as miner:
+            return await _voyage(net, node, miner, minutes, only)
+
+
+async def _voyage(
+    net: Devnet, node: FaultyNode, miner: Miner, minutes: float, only: Sequence[str]
+) -> dict[str, Any]:
+    signer = Signer(net.signer_key(ENGINE_ACCOUNT))
+    async with await Rpc.connect(net.ws_url) as rpc:
+        executor = await deploy_executor(
+            rpc, signer, net.market.balancer_vault, net.market.aave_pool
         )
-        each = Voyage(net, node, random.Random(seed))
+    config = demo_config(net, executor)
+    config = replace(
+        config,
+        node=replace(config.node, url=node.url, request_timeout_s=2.0, head_timeout_s=3.0),
+        risk=replace(config.risk, max_consecutive_reverts=1000, max_gas_wei_per_hour=10**20),
+    )
+    each = Voyage(net, node, random.Random(net.seed), miner)
 
-        def live() -> None:
-            each.lives += 1
-            net.start_traders()
+    def live() -> None:
+        each.lives += 1
+        net.start_traders()
 
-        each.engine = Engine(config, signer, on_live=live)
-        running = asyncio.create_task(each.engine.run())
-        watching = asyncio.create_task(each.watch())
-        try:
-            with each.ear.listening():
-                await _wait(lambda: each.live or running.done(), "the engine is live")
-                each.floor = each.tip
-                figures = await _faults(each, running, minutes, only)
-                figures |= await _calm(each)
-        finally:
-            watching.cancel()
-            each.engine.stop()
-            # Its own end before that is told below, once everything else is stopped.
-            ends = await asyncio.gather(running, watching, return_exceptions=True)
-        figures["engine_ended"] = "" if ends[0] is None else repr(ends[0])
-        return figures
+    each.engine = Engine(config, signer, on_live=live)
+    running = asyncio.create_task(each.engine.run())
+    watching = asyncio.create_task(each.watch())
+    try:
+        with each.ear.listening():
+            await _wait(lambda: each.live or running.done(), "the engine is live")
+            each.floor = each.tip
+            figures = await _faults(each, running, minutes, only)
+            figures |= await _calm(each)
+    finally:
+        watching.cancel()
+        each.engine.stop()
+        # Its own end before that is told below, once everything else is stopped.
+        ends = await asyncio.gather(running, watching, return_exceptions=True)
+    figures["engine_ended"] = "" if ends[0] is None else repr(ends[0])
+    return figures
 
 
 async def _faults(
@@ -230,7 +272,7 @@ async def _calm(each: Voyage) -> dict[str, Any]:
     why = fresh = ""
     try:
         await _wait(lambda: each.live and not engine.core.trades(), "live, and all trades booked")
-        each.stage.node.rpc("evm_setIntervalMining", 0)
+        each.miner.stop()
         each.stage.node.rpc("anvil_dropAllTransactions")
         each.stage.node.rpc("evm_mine")
         await _wait(lambda: each.live and engine.core.head_number == each.tip, "at the newest head")

@@ -10,6 +10,7 @@ import pytest
 
 from mevfast import market_file
 from mevfast.engine import Engine
+from mevfast.keeper import RETRY_BLOCKS
 from tests.chain.engine_stage import (
     SUSHI,
     V2,
@@ -47,7 +48,7 @@ async def is_true(engine: Engine, stage: Stage) -> None:
 
 @on_loop
 async def test_a_pair_that_is_created_while_the_engine_runs_is_traded(stage: Stage) -> None:
-    """SushiSwap has no pair of ARB and LINK on the embedded chain."""
+    """Within a block of its liquidity. SushiSwap has no pair of ARB and LINK on this chain."""
     config = engine_config(stage, symbols=("WETH", "ARB", "LINK"), factories=(V2, SUSHI))
     async with running(stage, config) as engine:
         before = len(engine.table)
@@ -56,13 +57,49 @@ async def test_a_pair_that_is_created_while_the_engine_runs_is_traded(stage: Sta
         create = calldata("createPair(address,address)", arb, link)
         stage.send(sushi.address, create, TRADER)
         await until(lambda: len(engine.table) == before + 1, stage)
+        for _ in range(RETRY_BLOCKS[0] + 2):  # nothing is in it yet, which is found out
+            await seen(engine, stage)
+        await until(lambda: not engine.keeper.due())
         signature = "addLiquidity(address,address,uint256,uint256,uint256,uint256,address,uint256)"
         amounts = stage.units("ARB", 90_000), stage.units("LINK", 100_000)  # worth a cycle
         data = calldata(signature, arb, link, *amounts, 0, 0, TRADER, FOREVER)
         stage.send(sushi.router, data, TRADER)
+        funded = int(stage.node.rpc("eth_blockNumber"), 16)
+        slot, pair = next(
+            (slot, pool)
+            for slot, pool in engine.keeper.records.items()
+            if pool.block > stage.market.block
+        )
+        await seen(engine, stage)
+        await until(lambda: not engine.table.read(slot)["stale"])  # and no further block is mined
+        assert engine.table.read(slot)["loaded_block"] <= funded + 1
         await until(lambda: engine.outcomes["exact"], stage)
-        pair = next(p for p in engine.keeper.records.values() if p.block > stage.market.block)
         assert any(hop["pool"] == pair.id for trade in engine.trades for hop in trade.hops)
+        await is_true(engine, stage)
+
+
+@on_loop
+async def test_a_pool_that_gets_its_price_later_is_read_within_a_block(stage: Stage) -> None:
+    """Until then it is asked ever more rarely; the event that gives it one ends the wait."""
+    config = engine_config(stage, symbols=("WETH", "ARB", "LINK"), factories=(V2, V3))
+    async with running(stage, config) as engine:
+        factory = next(each for each in stage.market.factories if each.name == V3)
+        known = set(engine.keeper.records)
+        signature = "createPool(address,address,uint24)"
+        data = calldata(signature, stage.address("ARB"), stage.address("LINK"), 100)
+        stage.send(factory.address, data, TRADER)
+        await until(lambda: len(engine.keeper.records) > len(known), stage)
+        for _ in range(RETRY_BLOCKS[0] + 2):
+            await seen(engine, stage)
+            await until(lambda: not engine.keeper.due())
+        [slot] = set(engine.keeper.records) - known
+        assert engine.table.read(slot)["loaded_block"] == 0
+        pool = "0x" + engine.keeper.records[slot].id.hex()
+        stage.send(pool, calldata("initialize(uint160)", 1 << 96), TRADER)
+        priced = int(stage.node.rpc("eth_blockNumber"), 16)
+        await seen(engine, stage)
+        await until(lambda: not engine.table.read(slot)["stale"])  # no further block is mined
+        assert engine.table.read(slot)["loaded_block"] <= priced + 1
         await is_true(engine, stage)
 
 

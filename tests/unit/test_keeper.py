@@ -189,6 +189,20 @@ def test_a_pool_that_does_not_answer_is_asked_again_ever_later(
     assert caplog.text.count("it reverts") == 1
 
 
+def test_an_event_ends_the_wait_of_a_pool_that_did_not_answer_the_first_times(
+    stage: Stage,
+) -> None:
+    stage.node.states.clear()
+    stage.keeper.admit([record(NEW)])
+    tried, pools = [], stage.node.asked
+    for block in range(101, 111):  # it moves in every block
+        stage.chain.feed(frames.v2_sync(NEW, 5, 6, block=block), frames.head(block))
+        before = len(pools)
+        stage.read()
+        tried += [block] * (len(pools) - before)
+    assert tried == list(range(101, 101 + len(RETRY_BLOCKS)))
+
+
 def test_pools_of_a_token_that_does_not_move_exactly_leave_the_table(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
