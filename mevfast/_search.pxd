@@ -30,6 +30,7 @@ cdef struct search_settings:
     uint32_t gas_hop[N_KINDS]     # by enum pool_kind
     uint32_t gas_funding[N_FUNDINGS]
     u256 min_profit               # base token wei, after gas
+    double max_input              # base token wei, 0: no limit
 
 
 cdef class Search(Scan):

@@ -17,6 +17,7 @@ class Search(Scan):
         min_log_gain: float = 0.0,
         fundings: Sequence[str] = ("flash_swap",),
         min_profit: int = 0,
+        max_input: int = 0,
         gas_base: int = 0,
         gas_hops: Mapping[str, int] | None = None,
         gas_funding: Sequence[int] = (0, 0, 0, 0),

@@ -108,9 +108,10 @@ cdef class Search(Scan):
         return &self.lenders[token]
 
     def configure(self, *, uint32_t max_hops=4, uint32_t max_sized=64, uint32_t max_plans=4,
-                  double min_log_gain=0.0, fundings=("flash_swap",), min_profit=0,
+                  double min_log_gain=0.0, fundings=("flash_swap",), min_profit=0, max_input=0,
                   uint32_t gas_base=0, gas_hops=None, gas_funding=(0, 0, 0, 0)):
-        """Settings of the search; `min_profit` in base token wei after gas, gas in units.
+        """Settings of the search; `min_profit` (after gas) and `max_input` (0: no limit) are in base
+        token wei, gas in units.
 
         `gas_hops` is by the pool's kind, `gas_funding` by FUNDING_NAMES. Raises ValueError on values outside their range.
         """
@@ -128,6 +129,7 @@ cdef class Search(Scan):
             self.settings.gas_funding[i] = gas_funding[i]
         u256_from_pyint(&self.settings.min_profit, min_profit)
         self.min_net = u256_to_double(&self.settings.min_profit)
+        self.settings.max_input = max_input
         self.settings.gas_base = gas_base
         for name, units in (gas_hops or {}).items():
             self.settings.gas_hop[<uint32_t>KIND_NUMBERS[name]] = units
@@ -331,17 +333,22 @@ cdef class Search(Scan):
                     u256 *cap) noexcept nogil:
         """Fee and limit of one way to fund the first hop; False where it is not to be had."""
         cdef lender_terms *t
+        cdef u256 limit
         memset(fee, 0, sizeof(lender_fee))
         if not self.settings.allowed[funding]:
             return False
         if funding == <uint32_t>FUNDING_FLASH_SWAP:
             memset(cap, 0xff, sizeof(u256))
             cap.w[3] >>= 1  # amounts are int256 in V3 pools
-            return True
-        if token >= self.n_lenders:
+        elif token < self.n_lenders:
+            t = &self.lenders[token]
+            cap[0] = t.available[funding]
+        else:
             return False
-        t = &self.lenders[token]
-        cap[0] = t.available[funding]
+        if self.settings.max_input > 0.0 and u256_from_double(
+                &limit, self.settings.max_input * self.price_in_base(token)) == 0 \
+                and u256_lt(&limit, cap):
+            cap[0] = limit
         if funding == <uint32_t>FUNDING_BALANCER and t.fee_balancer != 0:
             u256_from_u64(&fee.numerator, t.fee_balancer)
             u256_from_u64(&fee.denominator, ONE_ETHER)

@@ -177,6 +177,7 @@ class Search(Section):
 
     max_hops: Annotated[int, whole(2, 4)] = 4
     min_profit_wei: Annotated[int, wei]
+    max_input_wei: Annotated[int, wei] = 0
     screen_margin: Annotated[float, real(0, 0.01)] = 1e-6
     rescan_s: Annotated[float, real(0, 86_400)] = 10.0
 

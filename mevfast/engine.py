@@ -86,6 +86,7 @@ class Engine:
             min_log_gain=config.search.screen_margin,
             fundings=config.flash.sources,
             min_profit=config.search.min_profit_wei,
+            max_input=config.search.max_input_wei,
             gas_hops=GAS_HOPS,
             gas_funding=tuple(GAS_FUNDING.values()),
         )

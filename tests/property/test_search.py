@@ -329,3 +329,17 @@ def test_slots_outside_the_graph_are_refused() -> None:
             search.find([slot])
     with pytest.raises(IndexError, match="the table holds 2"):
         search.add_pool(1 << 31)
+
+
+@pytest.mark.parametrize("limit", [10**18 + 7, 10**15, 3])
+def test_no_input_is_more_than_the_limit(limit: int) -> None:
+    search = search_of(PAIR)
+    (free,) = search.find()
+    search.configure(max_input=limit)
+    plans = search.find()
+    for plan in plans:
+        expect_exact(plan, PAIR)
+        assert limit * (1 - 1e-9) <= plan["amount_in"] <= limit < free["amount_in"]
+        _, best = best_of(limit, lambda amount: 0)
+        assert plan["profit"] >= best - ROUNDING
+    assert plans or limit == 3
