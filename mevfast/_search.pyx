@@ -332,7 +332,7 @@ cdef class Search(Scan):
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil:
         """Fee and limit of one way to fund the first hop; False where it is not to be had."""
-        cdef lender_terms *t
+        cdef lender_terms *t = NULL
         cdef u256 limit
         memset(fee, 0, sizeof(lender_fee))
         if not self.settings.allowed[funding]:
