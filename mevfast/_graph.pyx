@@ -307,6 +307,7 @@ cdef class Graph:
         self.free_links[n_tokens] = first
         self.first_link[slot] = NO_LINK
         self.n_pools -= 1
+        self.rates_due = True
 
     def graph_bytes(self):
         """Memory that the graph takes beside the table, bytes."""

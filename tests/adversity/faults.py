@@ -47,7 +47,6 @@ class Fault:
     """One fault.
 
     `harmless`: nothing of the state is lost or in doubt, the engine need not even notice.
-    `loses`: logs that carry state never come by themselves.
     `timeout`: it is noticed only by a request, a head or a pong that does not come in time.
     """
 
@@ -57,12 +56,7 @@ class Fault:
     harmless: bool = False
     timeout: bool = False
 
-    @property
-    def loses(self) -> bool:
-        return self.name in LOSES
 
-
-LOSES = {"lost_log", "lost_logs", "lost_block", "lost_blocks", "going_away", "restarting", "cut"}
 CATALOGUE: dict[str, Fault] = {}
 
 

@@ -44,6 +44,24 @@ def test_the_engine_outlives(stage: Stage, fault: Fault, go: int) -> None:
     play()
 
 
+def test_what_was_missed_is_told(stage: Stage) -> None:
+    """Chance says whether what is lost is of a pool of ours: sooner or later it is."""
+
+    @on_loop
+    async def play() -> None:
+        missed = 0
+        async with ordeal(stage, random.Random(1), first_trade=False) as each:
+            for _ in range(12):
+                await each.strikes(CATALOGUE["lost_block"])
+                await each.recovers()
+                missed = each.explains(CATALOGUE["lost_block"])
+                if missed:
+                    break
+        assert missed > 0
+
+    play()
+
+
 @pytest.mark.parametrize("told", [False, True])
 @pytest.mark.parametrize("depth", range(1, DEEPEST_REORG + 1))
 def test_the_engine_outlives_a_reorg_of_every_depth(stage: Stage, depth: int, told: bool) -> None:
