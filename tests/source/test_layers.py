@@ -13,7 +13,7 @@ FLOORS: list[set[str]] = [
     {"mevfast"},  # only __version__
     {"mevfast.errors"},
     # -- compiled: nogil, no I/O, no asyncio; the headers and their .pxd are free to all
-    {"mevfast._math"},
+    {"mevfast._math", "mevfast._stages"},
     {"mevfast._fields"},
     {"mevfast._ticks"},
     {
