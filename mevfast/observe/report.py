@@ -97,6 +97,7 @@ def report(engine: "Engine") -> dict[str, Any]:
         "rpc_saved_ratio": round(1 - reads / quotes, 6) if quotes else 0.0,
         "hit_rate": round(quotes / (quotes + misses), 6) if quotes else 0.0,
         "latency_us": latency_us(engine),
+        "stages": engine.latency(),
         "trades": [trade_json(trade) for trade in engine.trades],
     }
 

@@ -40,6 +40,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._search"},
     {"mevfast._trades", "mevfast._feed", "mevfast._rescan"},
     {"mevfast._core"},
+    {"mevfast._listen", "mevfast._memory"},
     {"mevfast._bench", "mevfast._bench_search"},
     # -- Python: no 256-bit arithmetic
     {"mevfast.schema"},

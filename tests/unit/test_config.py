@@ -377,7 +377,7 @@ def test_example_config_has_every_key_with_its_default(root: Path) -> None:
     text = re.sub(r"^# (\[+[\w.]+\]+|\w+ = .*)$", r"\1", text, flags=re.MULTILINE)
     table = tomllib.loads(text)
     assert toml_keys(table) == schema_keys(Config)
-    for section in ("gas", "execution", "risk", "table", "log"):
+    for section in ("gas", "execution", "risk", "table", "loop", "log"):
         defaults = getattr(settings, section.capitalize())()
         # What has no default is shown with a value that it might have.
         stated = {
