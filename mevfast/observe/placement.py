@@ -4,7 +4,6 @@ Looks only. Pinning and priority belong to systemd, whose sandbox keeps the proc
 either.
 """
 
-import contextlib
 import os
 
 _REALTIME = (os.SCHED_FIFO, os.SCHED_RR)
@@ -14,7 +13,7 @@ def advice() -> list[str]:
     """What is missing, a line each with what to do about it; none where nothing is."""
     found = []
     allowed, all_cores = len(os.sched_getaffinity(0)), os.cpu_count() or 1
-    if allowed > 1 and all_cores > 1:
+    if allowed == all_cores > 1:
         found.append(
             f"not pinned: may run on {allowed} of {all_cores} cores, and loses its caches when it "
             "is moved; give it cores of its own with CPUAffinity= in the unit"
@@ -30,10 +29,9 @@ def advice() -> list[str]:
 
 
 def spin_advice() -> list[str]:
-    """The same for a loop that never sleeps."""
-    with contextlib.suppress(OSError):
-        if len(os.sched_getaffinity(0)) < 2 and os.cpu_count() == 1:
-            return [
-                'spinning on the only core: node and kernel wait for it; use loop.mode = "wait"'
-            ]
-    return []
+    """The same for a loop that never sleeps: whether it leaves a core to anybody else."""
+    if (os.cpu_count() or 1) > 1:
+        return []
+    return [
+        'spinning on the machine\'s only core: node and kernel wait for it; use loop.mode = "wait"'
+    ]
