@@ -19,19 +19,11 @@ cdef extern from "stages.h" nogil:
         N_STAGES
 
     enum:
-        STAGE_RING
         STAGE_COUNTS
-
-    ctypedef struct stage_ring:
-        uint64_t n
-        uint64_t folded
-        uint32_t ticks[1]         # of STAGE_RING
 
     ctypedef struct stage_log:
         int32_t tsc
-        uint64_t mult
         uint64_t lost
-        stage_ring ring[1]        # of N_STAGES
         uint64_t counts[1][1]     # of N_STAGES by STAGE_COUNTS
 
     int64_t stage_clock_ns() noexcept
@@ -41,7 +33,7 @@ cdef extern from "stages.h" nogil:
     int64_t stage_ns(const stage_log *s, uint64_t ticks) noexcept
     uint32_t stage_index(uint64_t ns) noexcept
     uint64_t stage_value(uint32_t index) noexcept
-    void stage_fold(stage_log *s, stage name) noexcept
+    void stage_fold(stage_log *s) noexcept
     void stage_tidy(stage_log *s) noexcept
     void stage_calibrate(stage_log *s) noexcept
     void stage_begin(stage_log *s, int tsc, int64_t ns) noexcept

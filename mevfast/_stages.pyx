@@ -1,6 +1,6 @@
 """How long each stage of the hot path takes: what is written on the way, and its face in Python.
 
-Owns the memory of the rings and counts of include/stages.h, all of it touched when it is made. What
+Owns the memory of the ring and counts of include/stages.h, all of it touched when it is made. What
 is written on the hot path is a stamp and a number in a ring; everything else happens between reads.
 """
 
@@ -47,7 +47,7 @@ cdef class Stages:
 
     @property
     def bytes(self):
-        """Memory of rings and counts."""
+        """Memory of ring and counts."""
         return sizeof(stage_log)
 
     def cost_ns(self):
@@ -61,21 +61,20 @@ cdef class Stages:
         return (end - start) / <double>COST_STAMPS if sum else 0.0
 
     def drain(self):
-        """Folds what the rings hold into the counts, and measures the length of a tick anew."""
-        cdef int i
+        """Folds what the ring holds into the counts, and measures the length of a tick anew."""
         stage_calibrate(self.log)
-        for i in range(<int>N_STAGES):
-            stage_fold(self.log, <stage>i)
+        stage_fold(self.log)
 
     def note(self, str name not None, int64_t ns):
         """One sample of a stage that is not timed on the hot path."""
         self.log.counts[<int>STAGE_NAMES.index(name)][stage_index(max(ns, 0))] += 1
 
     def count(self, str name not None):
-        """Samples of a stage so far, folded or not."""
+        """Samples of a stage so far."""
         cdef int i = STAGE_NAMES.index(name)
-        cdef uint64_t total = self.log.ring[i].n - self.log.ring[i].folded
+        cdef uint64_t total = 0
         cdef uint32_t j
+        stage_fold(self.log)
         for j in range(<uint32_t>STAGE_COUNTS):
             total += self.log.counts[i][j]
         return total

@@ -50,7 +50,8 @@ async def _serve(config: Config) -> int:
         config.key.keystore, config.key.passphrase_credential, config.key.credential
     )
     notifier = Notifier()
-    engine = Engine(config, signer, on_live=lambda: _live(engine, notifier))
+    advice = placement.advice() if config.execution.mode == "live" else []
+    engine = Engine(config, signer, on_live=lambda: _live(engine, notifier, advice))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, engine.stop)
@@ -58,9 +59,6 @@ async def _serve(config: Config) -> int:
         "mevfast in mode %s for %s on %s",
         config.execution.mode, signer.address, config.node.shown_url,
     )  # fmt: skip
-    if config.execution.mode == "live":
-        for line in placement.advice():
-            logger.warning("%s", line)
     stop_spinning = _spin(loop) if config.loop.mode == "spin" else None
     status = asyncio.create_task(_status(engine, notifier))
     try:
@@ -73,8 +71,8 @@ async def _serve(config: Config) -> int:
         with contextlib.suppress(asyncio.CancelledError):
             await status
         notifier.close()
-    logger.info("stopped: %s", _figures(engine))
     logger.info("us by stage, half/99 of 100: %s", latency.line(engine.core.stages))
+    logger.info("stopped: %s", _figures(engine))
     return 0
 
 
@@ -85,7 +83,10 @@ def _spin(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     return busy.spin(loop)
 
 
-def _live(engine: Engine, notifier: Notifier) -> None:
+def _live(engine: Engine, notifier: Notifier, advice: list[str]) -> None:
+    """The state is true; at the first time the advice is given, and used up."""
+    while advice:
+        logger.warning("%s", advice.pop(0))
     notifier.ready(f"live at block {engine.core.head_number}, {len(engine.table)} pools")
 
 

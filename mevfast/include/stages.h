@@ -1,4 +1,4 @@
-/* How long each stage of the hot path took: stamps into rings, rings folded into counts.
+/* How long each stage of the hot path took: stamps into a ring, the ring folded into counts.
  *
  * A stamp is the processor's time stamp counter where that runs at one rate and never stops (the
  * "invariant TSC" bit of CPUID 80000007h, AMD APM volume 3 appendix E.4, Intel SDM volume 3 17.17.1),
@@ -35,26 +35,23 @@ enum stage {
 };
 
 enum {
-    STAGE_RING = 8192,     /* samples; a power of two */
-    STAGE_FOLDED_AT = 2048,
+    STAGE_RING = 32768,    /* samples; a power of two */
+    STAGE_FOLDED_AT = 8192,
     STAGE_SUB_BITS = 8,
     STAGE_COUNTS = (34 + 2) << (STAGE_SUB_BITS - 1), /* up to 2^42 ns, more than an hour */
     STAGE_MULT_BITS = 32
 };
 
-typedef struct {
-    uint64_t n;            /* samples ever written */
-    uint64_t folded;       /* of these in the counts, or lost */
-    uint32_t ticks[STAGE_RING]; /* the longest stands for all that do not fit: a second and more */
-} stage_ring;
-
+/* One ring for all stages: what an event writes lies in one or two cache lines. */
 typedef struct {
     int32_t tsc;           /* stamps are the time stamp counter */
+    uint64_t n;            /* samples ever written */
+    uint64_t folded;       /* of these in the counts, or lost */
+    uint64_t lost;         /* samples that were overwritten before they were folded */
     uint64_t mult;         /* ns a tick, in 2^-32 */
     uint64_t first_ticks;  /* a stamp, and CLOCK_MONOTONIC at the same moment */
     int64_t first_ns;
-    uint64_t lost;         /* samples that were overwritten before they were folded */
-    stage_ring ring[N_STAGES];
+    uint64_t ring[STAGE_RING]; /* stage in the upper half; ticks in the lower, a second or more as all ones */
     uint64_t counts[N_STAGES][STAGE_COUNTS];
 } stage_log;
 
@@ -90,8 +87,8 @@ static inline uint64_t stage_stamp(const stage_log *s)
 static inline uint64_t stage_end(stage_log *s, enum stage stage, uint64_t since)
 {
     uint64_t now = stage_stamp(s), ticks = now - since;
-    stage_ring *r = &s->ring[stage];
-    r->ticks[r->n++ & (STAGE_RING - 1)] = ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
+    s->ring[s->n++ & (STAGE_RING - 1)] = (uint64_t)stage << 32
+                                         | (ticks < UINT32_MAX ? ticks : UINT32_MAX);
     return now;
 }
 
@@ -116,26 +113,26 @@ static inline uint64_t stage_value(uint32_t index)
     return (uint64_t)(index - shift * half) << shift;
 }
 
-/* Adds a ring's new samples to its counts. */
-static inline void stage_fold(stage_log *s, enum stage stage)
+/* Adds the ring's new samples to the counts. */
+static inline void stage_fold(stage_log *s)
 {
-    stage_ring *r = &s->ring[stage];
-    uint64_t i = r->folded;
-    if (r->n - i > STAGE_RING) {
-        s->lost += r->n - i - STAGE_RING;
-        i = r->n - STAGE_RING;
+    uint64_t i = s->folded;
+    if (s->n - i > STAGE_RING) {
+        s->lost += s->n - i - STAGE_RING;
+        i = s->n - STAGE_RING;
     }
-    for (; i < r->n; i++)
-        s->counts[stage][stage_index((uint64_t)stage_ns(s, r->ticks[i & (STAGE_RING - 1)]))]++;
-    r->folded = r->n;
+    for (; i < s->n; i++) {
+        const uint64_t sample = s->ring[i & (STAGE_RING - 1)];
+        s->counts[sample >> 32][stage_index((uint64_t)stage_ns(s, (uint32_t)sample))]++;
+    }
+    s->folded = s->n;
 }
 
 /* Folds what would otherwise be overwritten soon; for between two reads. */
 static inline void stage_tidy(stage_log *s)
 {
-    for (int i = 0; i < N_STAGES; i++)
-        if (s->ring[i].n - s->ring[i].folded >= STAGE_FOLDED_AT)
-            stage_fold(s, (enum stage)i);
+    if (s->n - s->folded >= STAGE_FOLDED_AT)
+        stage_fold(s);
 }
 
 /* A stamp and the clock, read as close together as a few attempts get them. */

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode, encode
 
+from mevfast._stages import STAGE_NAMES
 from mevfast._tx import Signer
 from mevfast.chain.rpc import Rpc
-from mevfast._stages import STAGE_NAMES
 from mevfast.demo import demo_config
 from mevfast.devnet.market import ENGINE_ACCOUNT, Pool
 from mevfast.devnet.net import Devnet
