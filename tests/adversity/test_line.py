@@ -134,6 +134,23 @@ async def test_fragments_of_a_log_are_joined_with_others_between_them() -> None:
 
 
 @on_loop
+async def test_a_whole_message_between_fragments_is_refused_like_anywhere() -> None:
+    chain = Chain()
+    log, head = opened(chain)
+
+    async def node(peer: Peer) -> None:
+        await peer.request()
+        peer.write(frame(log[:40], TEXT, False) + frame(head))
+        await forever(peer)
+
+    async with FakeNode(node) as fake, await Rpc.connect(fake.url, hot=chain.core) as rpc:
+        with pytest.raises(NodeError) as caught:
+            await rpc.request("eth_chainId")
+        says(caught, fake.url, "TEXT frame out of place")
+        assert chain.core.n_heads == 1  # the one that the chain began with
+
+
+@on_loop
 async def test_an_error_behind_the_sending_ends_the_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
