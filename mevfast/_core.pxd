@@ -42,6 +42,7 @@ cdef class Core(Feed):
     cdef bint some_landed         # one of them that still holds its pools
     cdef uint8_t calldata[1024]
     cdef uint8_t raw[2048]
+    cdef size_t n_raw
     cdef char request[REQUEST_ROOM + REQUEST_BYTES]
     cdef object request_view      # of the bytes behind REQUEST_ROOM
 

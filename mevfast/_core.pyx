@@ -45,6 +45,10 @@ from mevfast.types cimport log_event, swap_plan
 from mevfast.errors import NodeError
 
 
+cdef extern from "keccak.h" nogil:
+    void c_keccak256 "keccak256"(uint8_t *out, const uint8_t *data, size_t n)
+
+
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
 cdef uint32_t SETTLED_TOKENS = 64     # some 50 ns each, more for hubs
 
@@ -209,7 +213,10 @@ cdef class Core(Feed):
         return n
 
     cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil:
-        """Calldata, transaction, signature, request: its length behind REQUEST_ROOM, or -1."""
+        """Calldata, transaction, signature, request: its length behind REQUEST_ROOM, or -1.
+
+        `tx_hash` is left for `act`, once the request is out.
+        """
         cdef uint64_t at = stage_stamp(self.log)
         cdef Py_ssize_t n = encode_execute(plan, self.calldata, sizeof(self.calldata))
         if n < 0:
@@ -219,9 +226,10 @@ cdef class Core(Feed):
             + self.tx.max_priority_fee
         self.tx.gas_limit = <uint64_t>self.search.gas_limit(plan) * self.gas_limit_percent // 100
         n = tx_encode_signed(self.signer, &self.tx, self.calldata, <size_t>n, self.raw,
-                             sizeof(self.raw), tx_hash)
+                             sizeof(self.raw), NULL)
         if n < 0:
             return -1
+        self.n_raw = <size_t>n
         self.signed = stage_end(self.log, STAGE_SIGN, at)
         return encode_send_raw(self.next_request, self.raw, <size_t>n, self.request + REQUEST_ROOM,
                                REQUEST_BYTES)
@@ -319,6 +327,7 @@ cdef class Core(Feed):
                 self.search.drops[<int>DROP_RISK] += n - i
                 raise
             stage_end(self.log, STAGE_SEND, self.signed)
+            c_keccak256(tx_hash, self.raw, self.n_raw)  # nobody on the way out needs it
             self.remember(i, tx_hash, block, log_index, stage_ns(self.log, ready - self.arrived))
         return 0
 
