@@ -5,8 +5,11 @@ from mevfast._feed import Feed
 from mevfast._search import Search
 from mevfast._tx import Signer
 
+class Outlet:
+    """Writes requests to a socket; only compiled classes derive from it."""
+
 class Core(Feed):
-    send: Callable[[memoryview], object]
+    send: Callable[[memoryview], object] | Outlet
     after: Callable[[], object]
     paused: bool
     shadow: bool
@@ -17,7 +20,7 @@ class Core(Feed):
         signer: Signer,
         executor: bytes,
         chain_id: int,
-        send: Callable[[memoryview], object],
+        send: Callable[[memoryview], object] | Outlet,
         after: Callable[[], object],
         *,
         deadline_blocks: int = 2,
@@ -38,5 +41,5 @@ class Core(Feed):
     def set_nonce(self, nonce: int) -> None: ...
     def trades(self) -> list[dict[str, Any]]: ...
     def look_again(self, pools: list[bytes]) -> None: ...
-    def resolve(self, nonce: int, *, reverted: bool = False) -> bool: ...
+    def resolve(self, nonce: int, *, reverted: bool = False, mined: bool = False) -> bool: ...
     def latencies(self) -> list[int]: ...

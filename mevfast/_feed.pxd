@@ -1,11 +1,11 @@
 """The feed's C face: what one frame does to the table."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from mevfast._audit cimport Audit
 from mevfast._cache cimport Table
 from mevfast._search cimport Search
+from mevfast._stages cimport Stages, stage_log
 from mevfast._venues cimport Venues
 from mevfast.types cimport head_event, log_event
 
@@ -13,12 +13,6 @@ from mevfast.types cimport head_event, log_event
 cdef enum:
     HEAD_RING = 512
     MAX_AHEAD_BLOCKS = 32         # more than MAX_AHEAD of the .pyx
-
-
-cdef inline int64_t now_ns() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
 
 
 cdef struct known_block:
@@ -31,6 +25,9 @@ cdef class Feed:
     cdef readonly Table table
     cdef readonly Search search
     cdef readonly Audit audit
+    cdef readonly Stages stages
+    cdef stage_log *log           # of `stages`
+    cdef uint64_t arrived         # stamp of the first frame of the read under way, 0 between reads
 
     cdef readonly bint live       # the table is true; else events wait in `buffer`
     cdef str spoiled              # why the load under way cannot be trusted, None where it can

@@ -5,6 +5,7 @@ from picows import WSFrame
 from mevfast._audit import Audit
 from mevfast._cache import Table
 from mevfast._search import Search
+from mevfast._stages import Stages
 
 class Feed:
     bloom_from: int
@@ -17,6 +18,8 @@ class Feed:
     def search(self) -> Search: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def stages(self) -> Stages: ...
     @property
     def live(self) -> bool: ...
     @property

@@ -24,6 +24,14 @@ from mevfast._slots cimport (
     TABLE_NO_SLOT,
     event_slot,
 )
+from mevfast._stages cimport (
+    STAGE_APPLY,
+    STAGE_DECODE,
+    Stages,
+    stage_clock_ns,
+    stage_end,
+    stage_stamp,
+)
 from mevfast._venues cimport Venues
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport EVENT_UNKNOWN, WIRE_HEAD, WIRE_LOG, head_event, log_event
@@ -52,6 +60,8 @@ cdef class Feed:
     def __cinit__(self, Search search, *args, **kwargs):
         self.table, self.search = search.table, search
         self.audit = Audit(search.table)
+        self.stages = Stages()
+        self.log = self.stages.log
         self.created = []
         self.told = set()
         self.venues = Venues((), ())
@@ -79,11 +89,16 @@ cdef class Feed:
     cdef bint take(self, const char *buf, Py_ssize_t n) except -1:
         cdef log_event log
         cdef head_event head
+        cdef uint64_t at = stage_stamp(self.log)
         cdef int message
+        if self.arrived == 0:
+            self.arrived = at
         message = wire_parse(buf, n, &log, &head)
         if message == WIRE_LOG:
+            at = stage_end(self.log, STAGE_DECODE, at)
             self.n_logs += 1
             self.on_log(&log)
+            stage_end(self.log, STAGE_APPLY, at)
             if self.venues.announces(&log) and not log.removed:
                 self.created.append(buf[:n])
         elif message == WIRE_HEAD:
@@ -99,7 +114,7 @@ cdef class Feed:
             self.live = False
             self.doubt = why
             self.doubt_from = block
-            self.doubted_at = now_ns()
+            self.doubted_at = stage_clock_ns()
             # What waits for pools being read goes: that reading is in doubt itself, and is repeated.
             self.n_buffer = 0
             self.losses += 1
@@ -281,6 +296,7 @@ cdef class Feed:
         self.spoiled = None
         self.dropped = False
         self.n_buffer = 0
+        self.arrived = 0  # a read that ended in an error never reached its end
         self.closing_block = 0
         memset(self.ahead, 0, sizeof(self.ahead))
         memset(self.head.hash, 0, 32)

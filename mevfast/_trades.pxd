@@ -17,6 +17,7 @@ cdef struct pending_trade:
     uint64_t block                # decided on the state after this block
     uint64_t landed_block
     int64_t latency_ns            # from the callback of the read's first frame to the call of `send`
+    int64_t sent_ns               # monotonic ns, once it was written to the socket
     double net                    # base token wei after gas
     double gas_price              # wei, that net was computed with
     u256 replay_out

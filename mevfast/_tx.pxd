@@ -71,7 +71,7 @@ cdef int signer_sign(Signer signer, const uint8_t *digest32, uint8_t *out64, int
 # (2-4 hops, pools of known kind, fees of at most 24 bits, known funding).
 cdef Py_ssize_t encode_execute(const swap_plan *plan, uint8_t *out, size_t cap) noexcept nogil
 
-# The raw signed type-2 transaction and its hash; -1 where cap < n + TX_OVERHEAD or signing failed.
+# The raw signed type-2 transaction and its hash, unless tx_hash32 is NULL; -1 where cap < n + TX_OVERHEAD or signing failed.
 # data must not overlap out.
 cdef Py_ssize_t tx_encode_signed(Signer signer, const tx_fields *tx, const uint8_t *data, size_t n,
                                  uint8_t *out, size_t cap, uint8_t *tx_hash32) noexcept nogil

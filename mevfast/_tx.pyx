@@ -346,7 +346,8 @@ cdef Py_ssize_t tx_encode_signed(Signer signer, const tx_fields *tx, const uint8
     start[0] = 2
     length = p - start
     memmove(out, start, length)
-    c_keccak256(tx_hash32, out, length)
+    if tx_hash32 != NULL:
+        c_keccak256(tx_hash32, out, length)
     return <Py_ssize_t> length
 
 

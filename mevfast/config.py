@@ -240,6 +240,13 @@ class Table(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loop(Section):
+    """How the event loop waits for the node: asleep, or polling on a core of its own."""
+
+    mode: Annotated[str, one_of("wait", "spin")] = "wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log(Section):
     """What is logged to standard error."""
 
@@ -260,6 +267,7 @@ class Config(Section):
     execution: Execution = field(default_factory=Execution)
     risk: Risk = field(default_factory=Risk)
     table: Table = field(default_factory=Table)
+    loop: Loop = field(default_factory=Loop)
     log: Log = field(default_factory=Log)
 
     def _agree(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mevfast._cache import Table
 from mevfast._core import Core
+from mevfast._memory import make_ready
 from mevfast._rescan import Rescan
 from mevfast._search import Search
 from mevfast._tx import Signer
@@ -29,9 +30,12 @@ from mevfast.execution.lenders import read_terms
 from mevfast.execution.risk import RiskGate
 from mevfast.execution.settlement import Settlement
 from mevfast.keeper import Keeper
+from mevfast.observe import latency
 
 logger = logging.getLogger(__name__)
 
+BUSY_POLL_US = 50
+"""How long a read polls the network card in mode spin, where the kernel lets it."""
 REFRESH_S = 60.0
 """How often lenders' terms and the account's balance are read again."""
 RESCAN_WAIT_S = 0.1
@@ -191,6 +195,7 @@ class Engine:
             on_disconnect=self._lost,
             on_notification=self._unread,
             on_hot_answer=self.settlement.answered,
+            busy_poll_us=BUSY_POLL_US if self.config.loop.mode == "spin" else 0,
         )
         self._rpc = rpc
         self.progress_at = time.monotonic()
@@ -198,7 +203,7 @@ class Engine:
         try:
             await check_chain_id(rpc, node.chain_id)
             await self._check_executor(rpc)
-            self.core.send = rpc.send_raw
+            self.core.send = rpc.outlet
             await rpc.subscribe("newHeads")
             await rpc.subscribe("logs", {"topics": [market.TOPICS]})
             self._head_at = self.progress_at = time.monotonic()
@@ -312,6 +317,11 @@ class Engine:
                 "live at block %d: %d pools, %d tokens, loaded in %.2f s",
                 self.first_block, len(self.table), len(self.table.token_addresses), self.load_s,
             )  # fmt: skip
+            memory = make_ready(self.core)
+            logger.info(
+                "%.1f MB of the hot half are in memory, %.1f MB of them locked",
+                memory.bytes / 1e6, memory.locked / 1e6,
+            )  # fmt: skip
             # The collector runs in housekeeping, never between a frame and its transaction, and
             # what is loaded is not walked again.
             gc.collect()
@@ -388,6 +398,7 @@ class Engine:
             await asyncio.sleep(0.25)
             self.keeper.expire()
             self._publish()
+            self.core.stages.drain()
             gc.collect(1)
             reason = self.risk.reason(self.block_age_s)
             if reason != self.pause_reason:
@@ -452,6 +463,10 @@ class Engine:
         if isinstance(result, dict) and ("topics" in result or "parentHash" in result):
             logger.warning("a notification could not be read: %.300r", message)
             self._doubt("a log or head of the node could not be read")
+
+    def latency(self) -> dict[str, dict[str, int]]:
+        """{stage: {min_ns, p50_ns, p99_ns, p999_ns, count}} of all so far; see docs/report.md."""
+        return latency.summary(self.core.stages)
 
     @property
     def quotes(self) -> int:

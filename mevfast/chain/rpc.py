@@ -26,6 +26,9 @@ from picows import (
     ws_connect,
 )
 
+from mevfast._core import Core
+from mevfast._listen import Line, Socket
+from mevfast.chain import busy
 from mevfast.errors import NodeError, RpcError
 
 logger = logging.getLogger(__name__)
@@ -90,26 +93,33 @@ class _Exchange:
 class Rpc:
     """One connection. Made by `connect`; after a NodeError from it only `close` is of use.
 
+    A `hot` that is a Core is called by compiled code for each frame, and writes its requests to
+    `outlet`, which is this connection's socket.
+
     Counters: `calls` by method (each call of a batch counts), `requests_sent` (messages),
     `bytes_in`, `bytes_out` (payloads), `notifications` (those not taken by `hot`),
     `unknown_answers` (with an id nobody waits for, or too late).
     """
 
-    def __init__(self, url: str, request_timeout: float, hot: Hot | None) -> None:
+    def __init__(
+        self, url: str, request_timeout: float, hot: Hot | None, busy_poll_us: int = 0
+    ) -> None:
         """Nothing but the counters; `connect` makes a connection."""
         self.url = shown_url(url)
         self.request_timeout = request_timeout
+        self.busy_poll_us = busy_poll_us
+        self.busy_polled = False
         self.on_notification: Callable[[dict[str, Any]], None] | None = None
         self.on_hot_answer: Callable[[int, Any, RpcError | None], None] | None = None
         self.on_disconnect: Callable[[NodeError], None] | None = None
-        self.calls: Counter[str] = Counter()
-        self.requests_sent = 0
-        self.bytes_in = 0
-        self.bytes_out = 0
         self.notifications = 0
         self.unknown_answers = 0
         self.failure: NodeError | None = None
+        self.outlet = Socket(self._lost)
         self._hot = hot
+        self._line = Line(hot, self.outlet, self) if isinstance(hot, Core) else None
+        self._calls: Counter[str] = Counter()
+        self._requests_sent = self._bytes_in = self._bytes_out = 0
         self._transport: WSTransport
         self._socket: socket.socket
         self._watcher: asyncio.Task[None] | None = None
@@ -118,6 +128,27 @@ class Rpc:
         self._fragments: list[bytes] = []
         self._fragment_bytes = 0
         self._last_complaint = ""
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Calls so far, by method."""
+        hot = {"eth_sendRawTransaction": self.outlet.sent} if self.outlet.sent else {}
+        return self._calls + Counter(hot)
+
+    @property
+    def requests_sent(self) -> int:
+        """Messages written so far."""
+        return self._requests_sent + self.outlet.sent
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of those messages."""
+        return self._bytes_out + self.outlet.bytes_out
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of the messages that came."""
+        return self._bytes_in + (self._line.bytes_in if self._line is not None else 0)
 
     @classmethod
     async def connect(
@@ -130,6 +161,7 @@ class Rpc:
         on_notification: Callable[[dict[str, Any]], None] | None = None,
         on_hot_answer: Callable[[int, Any, RpcError | None], None] | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        busy_poll_us: int = 0,
     ) -> Self:
         """A connection to a ws:// or wss:// node.
 
@@ -138,9 +170,11 @@ class Rpc:
         `on_disconnect(error)` is called once when the connection is lost, never for `close`.
         `on_notification(message)` gets what `hot` did not take; `on_hot_answer(id, result, error)`
         the answers to send_raw. An exception from any of them, or from `hot`, ends the connection:
-        what the state is worth after it nobody knows. Raises NodeError.
+        what the state is worth after it nobody knows. With `busy_poll_us` the kernel is asked to
+        poll the network card for so long in each read; `busy_polled` says whether it agreed.
+        Raises NodeError.
         """
-        rpc = cls(url, request_timeout, hot)
+        rpc = cls(url, request_timeout, hot, busy_poll_us)
         rpc.on_notification, rpc.on_hot_answer = on_notification, on_hot_answer
         try:
             # The handshake has a timeout of its own; the second is a margin for this one, which
@@ -150,7 +184,7 @@ class Rpc:
                 if url.lower().startswith("wss:"):
                     tls["ssl_handshake_timeout"] = request_timeout
                 transport, listener = await ws_connect(
-                    lambda: _Listener(rpc),
+                    lambda: rpc._line or _Listener(rpc),
                     url,
                     ssl_context=ssl_context,
                     websocket_handshake_timeout=request_timeout,
@@ -223,11 +257,14 @@ class Rpc:
         """Writes one encoded eth_sendRawTransaction to the socket, without a wait. Its id is
         FIRST_HOT_ID or more; the answer goes to `on_hot_answer`. Raises NodeError."""
         if self.failure or self._transport.is_disconnected:
-            raise self.failure or NodeError(f"{self.url}: the connection is lost; reconnect")
+            raise self._lost()
         self._transport.send(WSMsgType.TEXT, message)
-        self.calls["eth_sendRawTransaction"] += 1
-        self.requests_sent += 1
-        self.bytes_out += len(message)
+        self._calls["eth_sendRawTransaction"] += 1
+        self._requests_sent += 1
+        self._bytes_out += len(message)
+
+    def _lost(self) -> NodeError:
+        return self.failure or NodeError(f"{self.url}: the connection is lost; reconnect")
 
     async def subscribe(self, kind: str, params: object = None) -> str:
         """The id of a new subscription to `logs`, `newHeads`, ... Raises as `request` does."""
@@ -278,9 +315,9 @@ class Rpc:
         if self.failure:
             raise self.failure
         self._pending.update((request_id, exchange) for request_id in exchange.ids())
-        self.calls.update(exchange.methods)
-        self.requests_sent += 1
-        self.bytes_out += len(message)
+        self._calls.update(exchange.methods)
+        self._requests_sent += 1
+        self._bytes_out += len(message)
         self._transport.send(WSMsgType.TEXT, message)
         try:
             async with asyncio.timeout(self.request_timeout):
@@ -312,26 +349,39 @@ class Rpc:
         """One frame from the listener."""
         if self.failure:
             return
-        self.bytes_in += frame.payload_size
+        self._bytes_in += frame.payload_size
         try:
             # Enum look-ups cost more than the rest of this method: one here, the others aside.
             if frame.msg_type is TEXT and frame.fin and not self._fragments:
                 if self._hot is None or not self._hot.feed(frame):
-                    self._message(frame.get_payload_as_bytes())
+                    self.message(frame.get_payload_as_bytes())
             else:
                 self._other_frame(frame)
             if frame.last_in_buffer:
                 self.end_of_read()
-        except NodeError as error:
-            self._fail(error)
         except Exception as error:
-            logger.exception("%s: a message could not be handled", self.url)
-            failure = NodeError(
-                f"{self.url}: handling a message failed with {type(error).__name__}: {error}; the "
-                "state is in doubt and the connection is dropped, reconnect and load it again"
-            )
-            failure.__cause__ = error
-            self._fail(failure)
+            self.broken(error)
+
+    def broken(self, error: Exception) -> None:
+        """What a frame led to: the end of the connection, whatever it was."""
+        if isinstance(error, NodeError):
+            self._fail(error)
+            return
+        logger.error("%s: a message could not be handled", self.url, exc_info=error)
+        failure = NodeError(
+            f"{self.url}: handling a message failed with {type(error).__name__}: {error}; the "
+            "state is in doubt and the connection is dropped, reconnect and load it again"
+        )
+        failure.__cause__ = error
+        self._fail(failure)
+
+    def connected(self, transport: WSTransport) -> None:
+        """The handshake is through. The kernel is told not to hold small messages back."""
+        self._transport = transport
+        self._socket = transport.underlying_transport.get_extra_info("socket")
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.busy_poll_us:
+            self.busy_polled = busy.poll_device(self._socket, self.busy_poll_us)
 
     def end_of_read(self) -> None:
         """Everything the socket had is handled."""
@@ -365,6 +415,8 @@ class Rpc:
         """One piece of a message that comes in several frames."""
         self._fragments.append(frame.get_payload_as_bytes())
         self._fragment_bytes += frame.payload_size
+        if self._line is not None:
+            self._line.in_pieces = not frame.fin
         if self._fragment_bytes > MAX_MESSAGE:
             raise NodeError(
                 f"{self.url}: expected messages of at most {MAX_MESSAGE} bytes, node sent "
@@ -374,9 +426,10 @@ class Rpc:
             message = b"".join(self._fragments)
             self._fragments, self._fragment_bytes = [], 0
             if self._hot is None or not self._hot.feed_bytes(message):
-                self._message(message)
+                self.message(message)
 
-    def _message(self, message: bytes) -> None:
+    def message(self, message: bytes) -> None:
+        """A whole text message that no hot half took."""
         try:
             value = orjson.loads(message)
         except orjson.JSONDecodeError:
@@ -437,6 +490,7 @@ class Rpc:
         if self.failure:
             return
         self.failure = error
+        self.outlet.closed = True
         for exchange in set(self._pending.values()):
             exchange.fail(error)
         self._pending.clear()
@@ -454,16 +508,14 @@ class Rpc:
 
 
 class _Listener(WSListener):
-    """picows' callbacks, handed on."""
+    """picows' callbacks, handed on: what `_listen.Line` is for a Core."""
 
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
         self.on_frame = rpc.handle
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._rpc._transport = transport
-        self._rpc._socket = transport.underlying_transport.get_extra_info("socket")
-        self._rpc._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._rpc.connected(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.on_frame(frame)

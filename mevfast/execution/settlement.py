@@ -167,7 +167,7 @@ class Settlement:
         record.block = block
         record.gas_used, record.gas_wei = gas_used, gas_wei
         self._doubted.discard(trade["tx"])
-        self._core.resolve(trade["nonce"], reverted=record.outcome == "reverted")
+        self._core.resolve(trade["nonce"], reverted=record.outcome == "reverted", mined=True)
 
     def _moved_since(self, hop: dict[str, Any]) -> bool:
         """Whether a hop's pool has seen an event, or left, since the trade was decided."""

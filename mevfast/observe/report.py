@@ -40,6 +40,11 @@ def latency_us(engine: "Engine") -> dict[str, float]:
 
 def report(engine: "Engine") -> dict[str, Any]:
     """What `demo --json` prints; see docs/report.md for each field."""
+    return _counted(engine) | {"stages": engine.latency()}
+
+
+def _counted(engine: "Engine") -> dict[str, Any]:
+    """All but the histograms, which take a millisecond to sum up: for a screen, too."""
     core, search, audit = engine.core, engine.search, engine.core.audit
     blocks = core.head_number - engine.first_block if engine.first_block is not None else 0
     dropped = search.dropped()
@@ -170,7 +175,7 @@ def snapshot(
 
 def report_figures(engine: "Engine") -> dict[str, Any]:
     """The fields that report and Snapshot share, under the Snapshot's names."""
-    whole = report(engine)
+    whole = _counted(engine)
     shared = (
         "pools", "events_applied", "candidates", "dropped", "sent", "landed", "reverted",
         "predicted_profit_wei", "realised_profit_wei", "quote_checks", "quote_mismatches",

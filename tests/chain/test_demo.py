@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode, encode
 
+from mevfast._stages import STAGE_NAMES
 from mevfast._tx import Signer
 from mevfast.chain.rpc import Rpc
 from mevfast.demo import demo_config
@@ -39,7 +40,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "landed": int, "reverted": int, "predicted_profit_wei": int, "realised_profit_wei": int,
     "exact_trades": int, "explained_trades": int, "unexplained_trades": int, "quote_checks": int,
     "quote_mismatches": int, "rpc_calls": int, "rpc_calls_per_block": (int, float),
-    "rpc_saved_ratio": float, "hit_rate": float, "latency_us": dict, "trades": list,
+    "rpc_saved_ratio": float, "hit_rate": float, "latency_us": dict, "stages": dict, "trades": list,
 }  # fmt: skip
 TRADE_FIELDS = {"tx", "block", "hops", "flash", "predicted", "realised"}
 HOP_FIELDS = {"pool", "kind", "token_in", "token_out", "amount_in", "amount_out"}
@@ -75,6 +76,10 @@ def test_every_field_is_there(printed: dict[str, Any]) -> None:
     assert all(isinstance(count, int) for count in printed["dropped"].values())
     latency = printed["latency_us"]
     assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
+    assert set(printed["stages"]) == set(STAGE_NAMES)
+    for stage in printed["stages"].values():
+        assert 0 <= stage["min_ns"] <= stage["p50_ns"] <= stage["p99_ns"] <= stage["p999_ns"]
+    assert printed["stages"]["send"]["count"] == printed["sent"]
     for trade in printed["trades"]:
         assert trade.keys() >= TRADE_FIELDS
         assert 2 <= len(trade["hops"]) <= 4

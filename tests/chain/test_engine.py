@@ -1,5 +1,6 @@
 """The engine on the real contracts, one price gap at a time: what it sends, and what came of it."""
 
+import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from mevfast import config as settings
 from mevfast._slots import TableReader
+from mevfast.chain import busy
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.engine import Engine
 from mevfast.errors import RpcError
@@ -69,6 +71,23 @@ async def test_one_gap_is_one_trade_exact_to_the_wei(stage: Stage) -> None:
         assert receipt["to"].lower() == config.executor_address.lower()
         assert engine.core.audit.n_checks >= 3  # the trader's swap and both hops of ours
         assert engine.core.audit.n_mismatches == 0
+
+
+@on_loop
+async def test_a_loop_that_spins_trades_as_one_that_waits(stage: Stage) -> None:
+    stop = busy.spin(asyncio.get_running_loop())
+    try:
+        async with running(stage, engine_config(stage, loop=settings.Loop(mode="spin"))) as engine:
+            move(stage, pool_of(stage, V2, PAIR), "USDC", GAP_USD)
+            await until(lambda: engine.core.n_sent)
+            await settle(engine, stage)
+            assert dict(engine.outcomes) == {"exact": 1}
+            stages = engine.latency()
+    finally:
+        stop()
+    assert {name: stages[name]["count"] for name in ("plan", "sign", "send", "receipt")} == {
+        "plan": 1, "sign": 1, "send": 1, "receipt": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("factories", [(V2, SUSHI), (SUSHI, V3)])

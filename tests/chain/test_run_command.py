@@ -190,10 +190,22 @@ def test_the_service_from_start_to_stop(chain: Stage, config: Path, tmp_path: Pa
     assert output == ""
     assert f"mode live for {ACCOUNT.address}" in errors
     assert "live at block" in errors
+    assert "never sleeps" not in errors
     assert "1 sent" in errors.splitlines()[-1]
     for text in (visible, output, errors, *systemd.lines):
         assert ACCOUNT.key not in text.lower()
         assert PASSPHRASE not in text
+
+
+def test_a_service_that_spins_says_so_and_stops_as_fast(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text() + '[loop]\nmode = "spin"\n')
+    systemd = Systemd(tmp_path / "notify")
+    with systemd.socket, start(config, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+        wait_for(lambda: systemd.has("READY=1"), process)
+        _, errors = stop(process, signal.SIGTERM)
+    assert "the loop polls and never sleeps" in errors
+    assert "of the hot half are in memory" in errors
+    assert "us by stage" in errors
 
 
 def test_a_raw_key_and_ctrl_c(config: Path, tmp_path: Path) -> None:

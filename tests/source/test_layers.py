@@ -13,7 +13,7 @@ FLOORS: list[set[str]] = [
     {"mevfast"},  # only __version__
     {"mevfast.errors"},
     # -- compiled: nogil, no I/O, no asyncio; the headers and their .pxd are free to all
-    {"mevfast._math"},
+    {"mevfast._math", "mevfast._stages"},
     {"mevfast._fields"},
     {"mevfast._ticks"},
     {
@@ -40,6 +40,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._search"},
     {"mevfast._trades", "mevfast._feed", "mevfast._rescan"},
     {"mevfast._core"},
+    {"mevfast._listen", "mevfast._memory"},
     {"mevfast._bench", "mevfast._bench_search"},
     # -- Python: no 256-bit arithmetic
     {"mevfast.schema"},

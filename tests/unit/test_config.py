@@ -377,7 +377,7 @@ def test_example_config_has_every_key_with_its_default(root: Path) -> None:
     text = re.sub(r"^# (\[+[\w.]+\]+|\w+ = .*)$", r"\1", text, flags=re.MULTILINE)
     table = tomllib.loads(text)
     assert toml_keys(table) == schema_keys(Config)
-    for section in ("gas", "execution", "risk", "table", "log"):
+    for section in ("gas", "execution", "risk", "table", "loop", "log"):
         defaults = getattr(settings, section.capitalize())()
         # What has no default is shown with a value that it might have.
         stated = {
@@ -405,10 +405,10 @@ def test_documented_defaults_are_the_schemas(root: Path) -> None:
     )
     for key, stated in rows.items():
         section, name = key.split(".")
-        kinds = {"node": Node, "market": Market, "search": settings.Search, "table": settings.Table}
-        kind = kinds[section]
+        kind = getattr(settings, section.capitalize())
         [item] = [each for each in dataclasses.fields(kind) if each.name == name]
-        expected = {"none": (None, ()), "the registry's": (None,), "true": (True,)}.get(stated)
+        words = {"none": (None, ()), "the registry's": (None,), "true": (True,), "wait": ("wait",)}
+        expected = words.get(stated)
         assert item.default in (expected or (float(stated),)), key
 
 

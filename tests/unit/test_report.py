@@ -53,6 +53,7 @@ def engine(**fields: Any) -> Any:
             recoveries=2, recovered_s=0.25, logs_missed=3, read_pools=76, refused=Counter(tax=2),
         ),
         "pause_reason": "", "block_age_s": 0.5, "load_s": 0.1, "quotes": 1000,
+        "latency": lambda: {"sign": {"p50_ns": 20_000}},
     }  # fmt: skip
     whole = SimpleNamespace(**given | fields)
     whole.table = type(
@@ -97,6 +98,7 @@ def test_counts_are_taken_over() -> None:
     checks = ("quote_checks", "quote_mismatches", "quote_slack", "quote_skipped")
     assert [result[name] for name in checks] == [100, 1, 2, 3]
     assert result["latency_us"] == {"p50": 2.0, "p99": 100.0, "max": 100.0}
+    assert result["stages"] == {"sign": {"p50_ns": 20_000}}
 
 
 def test_reads_after_start_up_are_what_counts_as_calls_a_block() -> None:

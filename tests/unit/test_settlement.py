@@ -27,7 +27,7 @@ class Stage:
         self.receipt: dict[str, Any] | None = self.landed(4)
         self.core: Any = SimpleNamespace(
             trades=lambda: list(self.pending), head_number=12, verified=8, live=True,
-            resolve=lambda nonce, reverted=False: self.pending.clear(),
+            resolve=lambda nonce, **_: self.pending.clear(),
         )  # fmt: skip
         market = SimpleNamespace(base_token="0x" + TOKEN.hex())
         config: Any = SimpleNamespace(

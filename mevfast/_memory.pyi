@@ -1,0 +1,9 @@
+from mevfast._core import Core
+
+class Ready:
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def locked(self) -> int: ...
+
+def make_ready(core: Core) -> Ready: ...
