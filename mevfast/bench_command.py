@@ -1,8 +1,9 @@
 """The command `bench`: every stage from frame to signed transaction, beside its limit and peers.
 
-Owns what is run in which order and how the figures are shown. Stages are measured by bench_stages,
-sockets by bench_socket; the machine and the verdict are in bench_machine, the comparison with an
-earlier result in bench_compare. What is measured, and how to read it: docs/benchmarks.md.
+Owns what is run in which order and what comes of it. Stages are measured by bench_stages, sockets
+by bench_socket, millions of events by bench_long; bench_show has the tables, bench_machine the
+verdict, bench_compare the comparison with an earlier result. What is measured, and how to read it:
+docs/benchmarks.md.
 """
 
 import argparse
@@ -15,11 +16,11 @@ from typing import Any
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as Sheet
 
-from mevfast import __version__
+from mevfast import __version__, bench_compare, bench_long, bench_socket
 from mevfast._bench import clock_cost
-from mevfast.bench_machine import cpu_times, machine, source_commit, verdict
+from mevfast.bench_machine import cpu_times, machine, source_commit, stolen_share
+from mevfast.bench_show import reach, show
 from mevfast.bench_stages import (
     ROUNDS,
     STAGES,
@@ -29,40 +30,23 @@ from mevfast.bench_stages import (
     check_peers,
     ratios,
     round_ratios,
-    signer,
 )
 from mevfast.bench_stream import Stream, make_stream, read_stream
-from mevfast.bench_tables import duration
 from mevfast.bench_tables import read as read_results
-from mevfast.bench_tables import show as show_kernels
 from mevfast.errors import ConfigError
 
 HELP = "time every stage from frame to signed transaction"
 
-FORMAT = "mevfast-bench/2"
 SIZES = (200, 2000, 20000)
-SECONDS = {"recorded": 8.0, "made_200": 4.0, "made_2000": 12.0, "made_20000": 12.0}
-QUICK_SHARE = 0.15
+SECONDS = {"recorded": 6.0, "made_200": 4.0, "made_2000": 10.0, "made_20000": 10.0}
+QUICK_SHARE, QUICK_ROUNDS = 0.1, 10
 
-PEERS = {
-    "bare_signature": "libsecp256k1 alone",
-    "msgspec_decode": "msgspec, typed, log frames",
-    "orjson_loads": "orjson.loads, log frames",
-    "keccak_110": "keccak-256 of 110 bytes",
-    "fields_to_raw": "324 B calldata to raw",
-    "eth_account_sign_transaction": "the same by eth-account",
-}
-BESIDE = {
-    "decode": ("msgspec_decode", "msgspec"),
-    "sign": ("bare_signature", "bare"),
-    "frame_to_signed": ("bare_signature", "bare"),
-}
-HEADINGS = {
-    "recorded": "embedded chain, as recorded: many cycles pay in most blocks",
-    "made_200": "200 pools, one cycle pays",
-    "made_2000": "2,000 pools, one cycle pays",
-    "made_20000": "20,000 pools, one cycle pays",
-}
+SOCKET_ROUNDS, QUICK_SOCKET_ROUNDS = 10, 5
+OPENS, QUICK_OPENS = 200, 25
+"""Events from socket to socket in one turn of each way."""
+LONG_SECONDS, QUICK_LONG_SECONDS = 35.0, 2.0
+"""The long run ends early where it takes longer, and says how far it came."""
+QUICK_LONG_SHARE = 0.01
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="under 15 s, for a first look")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="against an earlier result: what differs"
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write the JSON there too; a folder names it"
     )
 
@@ -82,29 +69,48 @@ def configure(parser: argparse.ArgumentParser) -> None:
 # ---- measuring ----
 
 
-def _stages(streams: list[Stream], share: float, run: Run, bars: Progress) -> dict[str, Any]:
+def _stages(streams: list[Stream], quick: bool, run: Run, bars: Progress) -> dict[str, Any]:
     """All rounds of all streams; what was replayed. The streams take turns within each round."""
-    total = sum(SECONDS.values()) * share
-    task = bars.add_task("stages", total=total)
+    share, rounds = (QUICK_SHARE, QUICK_ROUNDS) if quick else (1.0, ROUNDS)
+    task = bars.add_task("stages", total=rounds)
     players = [Player(stream) for stream in streams]
-    done = 0.0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for player in players:
-            seconds = SECONDS[player.stream.name] * share / ROUNDS
-            player.play(seconds, run)
-            done += seconds
-            bars.update(task, completed=done)
+            player.play(SECONDS[player.stream.name] * share / rounds, run)
         run.end_round()
+        bars.advance(task)
     return {player.stream.name: player.summary() for player in players}
+
+
+def _sockets(quick: bool, clock_ns: int, bars: Progress) -> tuple[dict[str, Any], Run]:
+    rounds, opens = (QUICK_SOCKET_ROUNDS, QUICK_OPENS) if quick else (SOCKET_ROUNDS, OPENS)
+    task = bars.add_task("from socket to socket", total=rounds * len(bench_socket.WAYS))
+    return bench_socket.measure(
+        rounds, clock_ns, lambda done: bars.update(task, completed=done), opens=opens
+    )
+
+
+def _long(quick: bool, bars: Progress) -> dict[str, Any]:
+    share = QUICK_LONG_SHARE if quick else 1.0
+    events = int(bench_long.EVENTS * share)
+    task = bars.add_task(f"{events:,} events", total=events)
+    return {
+        "sustained": bench_long.sustained(int(bench_long.QUIET_EVENTS * share)),
+        "tail": bench_long.tail(
+            events,
+            QUICK_LONG_SECONDS if quick else LONG_SECONDS,
+            lambda done: bars.update(task, completed=done),
+            settled=not quick,
+        ),
+    }
 
 
 def bench(quick: bool, console: Console) -> dict[str, Any]:
     """Everything; the object that `--json` prints."""
     clock_ns = clock_cost()
-    here = machine(clock_ns, signer().backend)
-    ticks = cpu_times()
+    here = machine(clock_ns)
+    before = cpu_times()
     run = Run(clock_ns)
-    share = QUICK_SHARE if quick else 1.0
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as bars:
         streams = [read_stream(), *map(make_stream, SIZES)]
@@ -113,87 +119,37 @@ def bench(quick: bool, console: Console) -> dict[str, Any]:
         gc.freeze()
         gc.disable()
         try:
-            replayed = _stages(streams, share, run, bars)
+            replayed = _stages(streams, quick, run, bars)
+            streams.clear()
+            end_to_end, sockets = _sockets(quick, clock_ns, bars)
+            long = _long(quick, bars)
         finally:
             gc.enable()
             gc.unfreeze()
-    figures = run.figures()
-    now = cpu_times()
-    here["stolen"] = round((now["stolen"] - ticks["stolen"]) / max(1, now["all"] - ticks["all"]), 4)
+    here["stolen"] = stolen_share(before, cpu_times())
+    here["pinned"] = {"engine": end_to_end["engine_core"], "sender": end_to_end["sender_core"]}
+    figures = {**run.figures(), **sockets.figures()}
+    rounds = {**run.rounds, **sockets.rounds}
     ours = {name + suffix for name in STAGES for suffix in SUFFIXES.values()}
-    return {
-        "format": FORMAT,
+    result: dict[str, Any] = {
+        "format": bench_compare.FORMAT,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "commit": source_commit(),
         "quick": quick,
         "machine": here,
-        "stages": {name: each for name, each in figures.items() if name in ours},
-        "peers": {name: each for name, each in figures.items() if name not in ours},
+        "stages": {name: figures[name] for name in figures if name in ours},
+        "peers": {name: figures[name] for name in run.figures() if name not in ours},
         "ratios": ratios(figures),
-        "end_to_end": {},
+        "end_to_end": end_to_end,
+        "long": long,
         "stream": replayed,
-        "rounds": {"times": run.rounds, "ratios": round_ratios(run.rounds)},
+        "rounds": {"times": rounds, "ratios": round_ratios(rounds)},
         "kernels": read_results("math.json"),
         "instructions": read_results("instructions.json"),
     }
-
-
-# ---- showing ----
-
-
-def _sheet(rows: list[tuple[str, dict[str, int], str]], title: str) -> Sheet:
-    """Rows of name, figures, and what stands beside them."""
-    sheet = Sheet(title=title, title_justify="left")
-    sheet.add_column(no_wrap=True)
-    for heading in ("min", "p50", "p99", "p99.9"):
-        sheet.add_column(heading, justify="right", no_wrap=True)
-    if any(beside for *_, beside in rows):
-        sheet.add_column("beside, p50", no_wrap=True)
-    for name, figures, beside in rows:
-        cells = [duration(figures[key]) for key in ("min_ns", "p50_ns", "p99_ns", "p999_ns")]
-        sheet.add_row(name, *cells, *([beside] if len(sheet.columns) > 5 else []))
-    return sheet
-
-
-def _stage_rows(result: dict[str, Any], suffix: str) -> list[tuple[str, dict[str, int], str]]:
-    rows = []
-    for name in STAGES:
-        if figures := result["stages"].get(name + suffix):
-            beside = ""
-            if name in BESIDE:
-                peer, short = BESIDE[name]
-                peers = result["peers"]
-                beside = f"{short} {duration(peers.get(peer + suffix, peers[peer])['p50_ns'])}"
-            rows.append((name, figures, beside))
-    return rows
-
-
-def show(result: dict[str, Any], console: Console) -> None:
-    """Machine, tables, ratios, verdict."""
-    m = result["machine"]
-    console.print(
-        f"{m['cpu']}, {m['cores']} cores, governor {m['governor'] or 'not readable'}, kernel "
-        f"{m['kernel']}, Python {m['python']}, clock {m['clock_ns']} ns (taken off), commit "
-        f"{result['commit'] or 'unknown'}",
-        highlight=False,
-    )
-    for name, title in HEADINGS.items():
-        stream = result["stream"][name]
-        console.print()
-        rows = _stage_rows(result, SUFFIXES[name])
-        console.print(_sheet(rows, f"{title} ({stream['passes']:g} passes)"))
-    console.print()
-    peers = [(words, result["peers"][name], "") for name, words in PEERS.items()]
-    console.print(_sheet(peers, "limits and peers, same run"))
-    console.print()
-    for name, value in result["ratios"].items():
-        console.print(f"{name:<42} {value:>8.2f}", highlight=False)
-    console.print()
-    for line in verdict(result):
-        console.print(line, highlight=False)
-    console.print()
-    show_kernels(result["kernels"], result["instructions"], console)
+    result["reach"] = reach(result)
+    return result
 
 
 def _write(result: dict[str, Any], out: Path) -> Path:
@@ -211,13 +167,19 @@ def _write(result: dict[str, Any], out: Path) -> Path:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the bench; 0 when it came to its end."""
+    """Runs the bench; 0 when it came to its end, whatever it found."""
     log = Console(stderr=True)
+    earlier = bench_compare.read(args.compare) if args.compare else None
     result = bench(args.quick, log)
+    changes = bench_compare.compare(earlier, result) if earlier else []
+    if earlier:
+        result["compared"] = bench_compare.as_json(changes, earlier)
     if args.out:
         log.print(f"written: {_write(result, args.out)}", highlight=False)
     if args.json:
         sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
     else:
         show(result, Console())
+        if earlier:
+            bench_compare.show(changes, earlier, result, Console())
     return 0

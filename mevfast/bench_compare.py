@@ -25,6 +25,7 @@ from mevfast.errors import DataError
 FORMAT = "mevfast-bench/2"
 LEVEL = 0.01
 LEAST = 0.03
+SAME = "no difference"
 FEWEST_ROUNDS = 5
 """Of each run: below, no difference could reach the level."""
 UNIT = "bare_signature"
@@ -136,7 +137,7 @@ def _change(
 ) -> Change:
     name, old, new, before, after = pair
     factor = _median(new) / _median(old)
-    word = "no difference"
+    word = SAME
     if p < LEVEL and abs(factor - 1) > LEAST:
         word = "faster" if (factor < 1) != (name in MORE_IS_BETTER) else "slower"
     return Change(name, before, after, factor, p, word, is_time)
@@ -167,19 +168,21 @@ def show(
         title=f"against {before.get('commit') or 'unknown'} of {str(before.get('date'))[:10]}",
         title_justify="left",
     )
-    for heading in ("", "before", "after", "factor", "p", ""):
-        right = heading in ("before", "after", "factor", "p")
-        sheet.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    for each in changes:
+    sheet.add_column(overflow="fold")
+    for heading in ("before", "after", "factor", "p", ""):
+        sheet.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    told = [each for each in changes if each.word != SAME or not each.is_time]
+    for each in told:
         shown = [duration(v) if each.is_time else f"{v:.2f}" for v in (each.before, each.after)]
-        sheet.add_row(each.name, *shown, f"{each.factor:.3f}", f"{each.p:.2g}", each.word)
+        sheet.add_row(each.name, *shown, f"{each.factor:.3f}", f"{each.p:.1g}", each.word)
     console.print(sheet)
     for word in ("faster", "slower"):
         names = [each.name for each in changes if each.word == word]
         if names:
             console.print(f"{word}: {', '.join(names)}", highlight=False)
-    if all(each.word == "no difference" for each in changes):
-        console.print("no difference", highlight=False)
+    same = sum(each.word == SAME for each in changes)
+    of = "" if same == len(changes) else f" in the other {same} of {len(changes)}"
+    console.print(f"{SAME}{of}", highlight=False)
     cpus = [result.get("machine", {}).get("cpu") for result in (before, after)]
     if cpus[0] != cpus[1]:
         console.print(

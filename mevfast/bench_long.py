@@ -21,7 +21,10 @@ from mevfast.bench_stream import LOGS_A_BLOCK, Stream, make_quiet, make_stream, 
 POOLS = 2000
 EVENTS = 1_000_000
 QUIET_EVENTS = 400_000
-WARM_READS = 20_000
+WARM_EVENTS = 200_000
+"""Before memory is looked at, unsigned: the undo journal takes its room while it fills."""
+WARM_READS = 4_000
+"""And as many signed, for the caches."""
 CHUNK = 20_000
 """Reads between two looks at clock and progress."""
 
@@ -64,20 +67,29 @@ def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
 
 
 def tail(
-    events: int, seconds: float, progress: Callable[[float], object] = lambda share: None
+    events: int,
+    seconds: float,
+    progress: Callable[[int], object] = lambda done: None,
+    *,
+    settled: bool = True,
 ) -> dict[str, Any]:
     """So many events at 2,000 pools, half of which are signed; fewer where the time is over.
 
     An event is a log that changes a pool. `signed`: frame to signed request of those that lead to
     one; `unsigned`: the others, all their work. `collections`: the garbage collector's runs.
     `switches`: how often the kernel gave the core to something else, the reason of most of the tail
-    on a machine that does other things. `grown_bytes`: resident memory after them less before.
+    on a machine that does other things. `grown_bytes`: resident memory after them less before, None
+    unless the run is `settled`: has first filled what is filled once.
     """
     stream = endless(make_stream(POOLS))
-    signed, unsigned = (np.zeros(2 * events, np.int64) for _ in range(2))
-    signed.fill(1)  # in memory before it is looked at
-    unsigned.fill(1)
-    stream.run(min(WARM_READS, 2 * events), signed, unsigned)
+    # Ones, for zeros have no memory yet; and room for a last turn that is all of one sort.
+    signed, unsigned, warm = (np.ones(n, np.int64) for n in (*[events + CHUNK] * 2, CHUNK))
+    core = stream.replay.core
+    core.shadow = True
+    for _ in range(2 * WARM_EVENTS // CHUNK if settled else 0):
+        stream.run(CHUNK, warm, warm)
+    core.shadow = False
+    stream.run(WARM_READS, warm, warm)
     gc.collect()
     n_signed = n_unsigned = 0
     until = time.monotonic() + seconds
@@ -88,10 +100,9 @@ def tail(
             # A block is two reads, its head and its log.
             a, b, _ = stream.run(min(CHUNK, 2 * left), signed[n_signed:], unsigned[n_unsigned:])
             n_signed, n_unsigned = n_signed + a, n_unsigned + b
-            progress((n_signed + n_unsigned) / events)
+            progress(n_signed + n_unsigned)
     after = resident_bytes()
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
-    core = stream.replay.core
     found = _quantiles(signed[:n_signed])
     return {
         "events": n_signed + n_unsigned,
@@ -102,7 +113,7 @@ def tail(
         "p999_over_p50": round(found["p999_ns"] / found["p50_ns"], 2) if found else None,
         "collections": collections.n,
         "switches": switches,
-        "grown_bytes": after - before,
+        "grown_bytes": after - before if settled else None,
     }
 
 

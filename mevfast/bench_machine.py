@@ -10,8 +10,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from mevfast._tx import Signer
 from mevfast.bench_tables import duration
 
+KEY = b"\x00" * 31 + b"\x01"
+"""The key everybody knows: nothing is ever sent."""
 RESULTS = "bench/results"
 SYSTEM = Path("/sys/devices/system")
 COSTLY_MITIGATIONS = {
@@ -29,6 +32,7 @@ STOLEN = 0.01
 """Share of the time that the hypervisor gave to others, from which on it is worth a word."""
 WAKING = 1.15
 """How much longer the sleeping loop must take before spinning is advised."""
+SOCKET_WAYS = ("socket_to_socket_wait", "socket_to_socket_spin")
 LONG_TAIL = 4.0
 """p99.9 over p50, beyond which something else has the core now and then."""
 SLOW_CLOCK_NS = 60
@@ -80,7 +84,12 @@ def cpu_times() -> dict[str, int]:
     return {"all": sum(ticks), "stolen": ticks[7] if len(ticks) > 7 else 0}
 
 
-def machine(clock_ns: int, signature_backend: str) -> dict[str, Any]:
+def stolen_share(before: dict[str, int], after: dict[str, int]) -> float:
+    """Share of the cores' time between two looks that the hypervisor gave to others."""
+    return round((after["stolen"] - before["stolen"]) / max(1, after["all"] - before["all"]), 4)
+
+
+def machine(clock_ns: int) -> dict[str, Any]:
     """The machine as it is now; None for what it does not tell."""
     weaknesses = sorted((SYSTEM / "cpu/vulnerabilities").glob("*"))
     return {
@@ -111,7 +120,7 @@ def machine(clock_ns: int, signature_backend: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "load_average": round(os.getloadavg()[0], 2),
         "clock_ns": clock_ns,
-        "signature_backend": signature_backend,
+        "signature_backend": Signer(bytearray(KEY)).backend,
     }
 
 
@@ -177,6 +186,15 @@ def _socket(result: dict[str, Any]) -> list[str]:
         f"{duration(spin)} where it spins. What dominates while it sleeps: {most} "
         f"({duration(parts[most])})."
     ]
+    counts = result["end_to_end"].get("counts", {})
+    missed, opened = (
+        sum(counts.get(way, {}).get(key, 0) for way in SOCKET_WAYS) for key in ("missed", "opened")
+    )
+    if missed:
+        lines.append(
+            f"{missed} of {opened} opportunities were over before the engine had a core to look at "
+            "them on: they are in no quantile."
+        )
     if wait < WAKING * spin:
         return lines
     if m["cores"] > 1:

@@ -22,6 +22,7 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from mevfast._bench import Peers, Replay
+from mevfast._tx import execute_calldata
 from mevfast.bench_sender import HOST, no_delay
 from mevfast.bench_stages import CALLDATA, Run, quantiles, signer
 from mevfast.bench_stream import EXECUTOR, Ring, Stream, make_relay
@@ -35,6 +36,17 @@ EVENTS_A_SECOND = 500
 """Each has a head and, a millisecond later, the log that leads to a transaction."""
 OPENS_A_TURN = 200
 SIGNATURES_A_ROUND = 100
+SELECTOR = execute_calldata(
+    deadline=0,
+    funding=0,
+    token=bytes(20),
+    amount_in=1,
+    min_profit=0,
+    hops=[(bytes(20), 1, True, 0)] * 2,
+)[:4].hex()
+"""Of the executor's one function."""
+DEADLINE_BLOCKS = 2
+"""After the head that a transaction is decided on; the core's own default."""
 START_S, CALL_S = 10.0, 30.0
 
 
@@ -130,10 +142,25 @@ class Events:
     """The reads of a relay that open a ring, and what tells the transaction that trades it."""
 
     reads: list[int]
+    blocks: list[int]
     pools: list[list[str]]
     """Addresses of the ring's pools in hex: a request through one of them trades it."""
     requests: list[bytes]
     """What an engine sends that has each read to itself; it always signs the same."""
+
+    def answered(self, request: str) -> int | None:
+        """The event that led to a request: its ring's last one when that was decided."""
+        at = request.find(SELECTOR)
+        digits = request[at + len(SELECTOR) :][:64]  # the deadline is the first argument
+        if at < 0 or len(digits) < 64:
+            return None
+        decided = int(digits, 16) - DEADLINE_BLOCKS
+        found = [
+            i
+            for i, pools in enumerate(self.pools)
+            if self.blocks[i] <= decided and any(pool in request for pool in pools)
+        ]
+        return found[-1] if found else None
 
 
 def events(stream: Stream, rings: list[Ring]) -> Events:
@@ -141,7 +168,7 @@ def events(stream: Stream, rings: list[Ring]) -> Events:
     it must."""
     core, sink = stream.core(signer(), timed=False, kept=True)
     replay = Replay(core, sink)
-    found = Events([], [], [])
+    found = Events([], [], [], [])
     for i, read in enumerate(stream.reads):
         replay.read(read)
         replay.settle()
@@ -149,6 +176,7 @@ def events(stream: Stream, rings: list[Ring]) -> Events:
             raise DataError(f"{stream.name}: read {i} led to {len(sink.requests)} requests")
         if sink.requests:
             found.reads.append(i)
+            found.blocks.append(core.head_number)
             found.pools.append([pool.address.hex() for pool in rings[i // 2 % len(rings)]])
             found.requests.append(sink.requests.pop())
     return found
@@ -176,31 +204,26 @@ class Counts:
 def judge(
     came: dict[str, Any], expected: Events, sent: list[bytes]
 ) -> tuple[Counts, list[int], list[int]]:
-    """What arrived, against what was sent: counts, and ns of each answered event in their order.
+    """What arrived, against what was sent: counts, and ns of each answered event as they came.
 
-    Times count from when its read was sent, and from when it should have been. An answer belongs
-    to the last event of its ring before it.
+    Times count from when its read was sent, and from when it should have been.
     """
     counts = Counts(opened=len(expected.reads))
     from_sent, from_intended = [], []
-    open_: dict[str, list[int]] = {}
-    for event, pools in enumerate(expected.pools):
-        open_.setdefault(pools[0], []).append(event)
-    first_pool = {pool: pools[0] for pools in expected.pools for pool in pools}
     arrived = [message.encode() for _, message in came["came"]]
     counts.damaged = sum(a != b for a, b in zip(arrived, sent, strict=False))
     counts.damaged += abs(len(arrived) - len(sent))
+    answered = set()
     for at, message in came["came"]:
-        ring = next((first for pool, first in first_pool.items() if pool in message), None)
-        before = [e for e in open_.get(ring or "", []) if came["sent"][expected.reads[e]] <= at]
-        if not before:
+        event = expected.answered(message)
+        if event is None or event in answered:
             counts.damaged += 1
             continue
-        read = expected.reads[before[-1]]
-        open_[ring or ""] = [e for e in open_[ring or ""] if e > before[-1]]
+        answered.add(event)
+        read = expected.reads[event]
         from_sent.append(at - came["sent"][read])
         from_intended.append(at - came["intended"][read])
-    counts.answered = len(from_sent)
+    counts.answered = len(answered)
     counts.missed = counts.opened - counts.answered
     return counts, from_sent, from_intended
 

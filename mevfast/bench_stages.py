@@ -17,10 +17,9 @@ from eth_account import Account
 
 from mevfast._bench import Peers, Replay, TimedCore, blank_signer, time_call, time_decode
 from mevfast._tx import Signer
+from mevfast.bench_machine import KEY
 from mevfast.bench_stream import EXECUTOR, Stream
 
-KEY = b"\x00" * 31 + b"\x01"
-"""The key everybody knows: nothing is ever sent."""
 CALLDATA = bytes(range(4, 256)) + bytes(range(72))
 """324 bytes, as many as the executor's calldata for three hops."""
 ROUNDS = 20

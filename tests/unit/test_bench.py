@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from mevfast import bench_command, bench_stages, cli
+from mevfast import bench_command, bench_compare, bench_show, bench_stages, cli
 from mevfast._bench import Replay, blank_signer
 from mevfast._tx import keccak256
 from mevfast.bench_stream import Stream, make_stream, read_stream
@@ -173,7 +173,10 @@ def test_the_command_prints_one_object(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path
 ) -> None:
     monkeypatch.setattr(bench_command, "SECONDS", dict.fromkeys(bench_command.SECONDS, 0.0))
-    monkeypatch.setattr(bench_command, "ROUNDS", 3)
+    monkeypatch.setattr(bench_command, "QUICK_ROUNDS", 3)
+    monkeypatch.setattr(bench_command, "QUICK_SOCKET_ROUNDS", 1)
+    monkeypatch.setattr(bench_command, "QUICK_OPENS", 15)
+    monkeypatch.setattr(bench_command, "QUICK_LONG_SHARE", 0.001)
     assert cli.main(["bench", "--quick", "--json", "--out", str(tmp_path)]) == 0
     result = json.loads(capfd.readouterr().out)
     [written] = tmp_path.iterdir()
@@ -184,7 +187,7 @@ def test_the_command_prints_one_object(
             assert set(figures) == SHAPE
             ordered = [figures[key] for key in ("min_ns", "p50_ns", "p99_ns", "p999_ns")]
             assert ordered[0] > 0 and ordered == sorted(ordered), stage
-    assert set(result["peers"]) >= set(bench_command.PEERS)
+    assert set(result["peers"]) >= set(bench_show.PEERS)
     assert all(ratio > 0 for ratio in result["ratios"].values())
     assert {
         "frame_to_signed_over_signature",
@@ -194,13 +197,26 @@ def test_the_command_prints_one_object(
         "sign_over_bare",
         "fields_to_raw_over_sign",
         "eth_account_over_fields_to_raw",
+        "socket_to_socket_over_floor",
     } <= set(result["ratios"])
-    assert all(len(each["p50_ns"]) == 3 for each in result["rounds"]["times"].values())
+    times = result["rounds"]["times"]
+    assert all(len(times[name]["p50_ns"]) == 3 for name in result["stages"])
+    assert len(times["socket_to_socket_spin"]["p50_ns"]) == 1
+    assert set(result["end_to_end"]["figures"]) >= set(bench_show.WAYS)
+    assert all(each["damaged"] == 0 for each in result["end_to_end"]["counts"].values())
+    assert result["long"]["tail"]["events"] == 1000
+    assert result["long"]["sustained"]["frames"] >= 400
+    assert len(result["reach"]) == 13
+    assert all((row["met"] is None) == (row["value"] is None) for row in result["reach"])
     assert {"cpu", "cores", "governor", "mitigations", "isolation", "timer", "kernel", "python",
-            "load_average", "stolen"} <= set(result["machine"])  # fmt: skip
+            "load_average", "stolen", "pinned"} <= set(result["machine"])  # fmt: skip
     assert result["stream"]["made_2000"]["transactions"] > 0
-    bench_command.show(result, bench_command.Console())
-    assert "What takes longest" in capfd.readouterr().out
+    # A result is its own earlier one.
+    changes = bench_compare.compare(result, result)
+    assert not changes  # three rounds tell nothing
+    bench_show.show(result, bench_command.Console())
+    text = capfd.readouterr().out
+    assert "What takes longest" in text and "to be reached" in text and "socket to socket" in text
 
 
 def test_the_blank_signature_is_as_long_as_a_real_one() -> None:
