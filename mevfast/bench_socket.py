@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -182,6 +183,17 @@ def events(stream: Stream, rings: list[Ring]) -> Events:
     return found
 
 
+def requests_of(stream: Stream, ends: list[int]) -> list[bytes]:
+    """What an engine sends that reads the stream's frames in these portions, each given by how many
+    frames it had seen at its end: the same decisions on the same frames, in memory."""
+    core, sink = stream.core(signer(), timed=False, kept=True)
+    replay, frames = Replay(core, sink), list(stream.frames())
+    for start, end in pairwise(ends):
+        replay.read(frames[start - ends[0] : end - ends[0]])
+        replay.settle()
+    return sink.requests
+
+
 @dataclass(slots=True)
 class Counts:
     """What became of the opportunities, and of the transactions."""
@@ -191,7 +203,8 @@ class Counts:
     missed: int = 0
     """Opened and closed while the engine was held up, or never answered."""
     damaged: int = 0
-    """Transactions that did not arrive as the engine sent them, or that nothing led to."""
+    """Transactions that are not, to the byte, what the engine had to send, or that nothing led to;
+    and those that never arrived."""
 
     def add(self, other: "Counts") -> None:
         """Those of one more turn."""
@@ -271,13 +284,13 @@ class Turns:
             if way.endswith("spin"):
                 stack.callback(spin(asyncio.get_running_loop()))
             came = await self.control.request("bench_run", [self.interval_ns, len(expected.reads)])
-        counts, from_sent, from_intended = judge(came, expected, sent)
+        counts, from_sent, from_intended = judge(came, expected, sent())
         self.counts[way].add(counts)
         self.run.add(way, from_sent)
         self.run.add(way + "_from_intended", from_intended)
 
-    async def _engine(self, stack: AsyncExitStack) -> list[bytes]:
-        """The engine's hot half on its own connection; what it sends is added to the list.
+    async def _engine(self, stack: AsyncExitStack) -> Callable[[], list[bytes]]:
+        """The engine's hot half on its own connection; what it must have sent is told afterwards.
 
         Nothing is mined: a transaction ends with its block.
         """
@@ -285,16 +298,16 @@ class Turns:
         rpc = await stack.enter_async_context(
             await Rpc.connect(self.url + "/feed", request_timeout=CALL_S, hot=core)
         )
-        sent: list[bytes] = []
+        settle, ends = Replay(core, sink).settle, [core.n_heads + core.n_logs]
 
-        def send(request: memoryview) -> None:
-            rpc.send_raw(request)
-            sent.append(bytes(request))
+        def after() -> None:
+            ends.append(core.n_heads + core.n_logs)
+            settle()
 
-        core.send, core.after = send, Replay(core, sink).settle
-        return sent
+        core.send, core.after = rpc.send_raw, after
+        return lambda: requests_of(self.stream, ends)
 
-    async def _echo(self, stack: AsyncExitStack) -> list[bytes]:
+    async def _echo(self, stack: AsyncExitStack) -> Callable[[], list[bytes]]:
         """What answers as the engine would, without looking."""
         answers: list[bytes | None] = []
         requests = iter(self.expected.requests)
@@ -303,7 +316,7 @@ class Turns:
         transport, _ = await ws_connect(lambda: Echo(answers), self.url + "/feed")
         stack.push_async_callback(transport.wait_disconnected)
         stack.callback(transport.disconnect)
-        return self.expected.requests
+        return lambda: self.expected.requests
 
 
 def measure(
