@@ -25,6 +25,7 @@ WARM_EVENTS = 200_000
 """Before memory is looked at, unsigned: the undo journal takes its room while it fills."""
 WARM_READS = 4_000
 """And as many signed, for the caches."""
+LEAST_S = 1.0
 CHUNK = 20_000
 """Reads between two looks at clock and progress."""
 
@@ -68,12 +69,13 @@ def _quantiles(values: NDArray[np.int64]) -> dict[str, int]:
 
 def tail(
     events: int,
-    seconds: float,
+    until: float,
     progress: Callable[[int], object] = lambda done: None,
     *,
     settled: bool = True,
 ) -> dict[str, Any]:
-    """So many events at 2,000 pools, half of which are signed; fewer where the time is over.
+    """So many events at 2,000 pools, half of which are signed; fewer where it is later than `until`
+    on the monotonic clock and they have taken a second.
 
     An event is a log that changes a pool. `signed`: frame to signed request of those that lead to
     one; `unsigned`: the others, all their work. `collections`: the garbage collector's runs.
@@ -92,7 +94,7 @@ def tail(
     stream.run(WARM_READS, warm, warm)
     gc.collect()
     n_signed = n_unsigned = 0
-    until = time.monotonic() + seconds
+    until = max(until, time.monotonic() + LEAST_S)
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     before = resident_bytes()
     with _Collections() as collections:

@@ -304,7 +304,8 @@ class Turns:
             ends.append(core.n_heads + core.n_logs)
             settle()
 
-        core.send, core.after = rpc.send_raw, after
+        # As the engine: the connection's own outlet where it has one.
+        core.send, core.after = getattr(rpc, "outlet", rpc.send_raw), after
         return lambda: requests_of(self.stream, ends)
 
     async def _echo(self, stack: AsyncExitStack) -> Callable[[], list[bytes]]:

@@ -51,6 +51,8 @@ RATIOS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "eth_account_over_fields_to_raw": (("eth_account_sign_transaction",), ("fields_to_raw",), MIN),
     "socket_to_socket_over_floor": (
         ("socket_to_socket_spin",), ("bare_signature_beside", "echo_spin"), P50),
+    "socket_to_socket_least_over_floor": (
+        ("socket_to_socket_spin",), ("bare_signature_beside", "echo_spin"), MIN),
     "socket_to_socket_wait_over_floor": (
         ("socket_to_socket_wait",), ("bare_signature_beside", "echo_wait"), P50),
 }  # fmt: skip
