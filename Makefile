@@ -76,13 +76,16 @@ fuzz-wire:
 	MEVFAST_SANITIZE=1 $(MAKE) build
 	MEVFAST_SANITIZE=1 tools/sanitized $(PY) -m tests.fuzz $(ARGS)
 
-# Standard output is the last command's alone, so that ARGS=--json is one object.
+# Standard output is the bench command's alone, so that ARGS=--json is one object.
 bench: chain bytecode $(PEERS) $(PEERS_312)
 	$(PY) -m bench.instructions >&2
 	$(PY) -m bench.bench_math $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m bench.bench_cache $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
 	$(PY) -m bench.bench_search $(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null
+	$(if $(wildcard bench/bench_wire.py),$(PY) -m bench.bench_wire \
+		$(if $(findstring --quick,$(ARGS)),--seconds 6) >/dev/null)
 	$(PY) -m mevfast bench --out bench/results $(ARGS)
+	$(PY) -m bench.history_plot
 
 build: $(BUILT)
 

@@ -42,7 +42,7 @@ from mevfast._bench import V2_SYNC, V3_SWAP, TableLoad, clock_cost, memory_read
 from mevfast._cache import Table
 from mevfast._pool import Pool
 from mevfast._tx import Signer
-from mevfast.bench_command import machine, source_commit
+from mevfast.bench_machine import machine, source_commit
 from mevfast.bench_stream import read_stream
 from mevfast.chain.rpc import Rpc
 from mevfast.config import Config, Executor, Factory, Market, Node, Search

@@ -33,7 +33,7 @@ from bench import instructions, pools
 from bench.peers import ELSEWHERE, Peer
 from bench.pools import Sample
 from mevfast._bench import clock_cost
-from mevfast.bench_command import machine, source_commit
+from mevfast.bench_machine import machine, source_commit
 from mevfast.bench_tables import math_sheet
 from mevfast.devnet.npm import cache_root
 

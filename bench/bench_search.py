@@ -39,7 +39,7 @@ from bench.search_rows import Row, judged, limits_sheet, scan_sheet
 from bench.search_sizes import Sizing
 from mevfast._bench import clock_cost
 from mevfast._bench_search import APPLY, BARE, REFRESH, SEARCH
-from mevfast.bench_command import machine, source_commit
+from mevfast.bench_machine import machine, source_commit
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "search.json"

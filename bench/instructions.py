@@ -26,7 +26,7 @@ from typing import Any, Literal
 from bench import pools
 from mevfast._pool import Pool, Refused
 from mevfast._wire import time_parse
-from mevfast.bench_command import source_commit
+from mevfast.bench_machine import source_commit
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "instructions.json"

@@ -1,6 +1,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from numpy import int64
+from numpy.typing import NDArray
+
 from mevfast._cache import Table
 from mevfast._core import Core
 from mevfast._search import Search
@@ -21,6 +24,20 @@ class Replay:
     def __init__(self, core: Core, sink: Sink) -> None: ...
     def read(self, frames: list[bytes]) -> tuple[int, int]: ...
     def settle(self) -> None: ...
+
+class Endless:
+    replay: Replay
+    def __init__(
+        self,
+        replay: Replay,
+        reads: list[list[bytes]],
+        numbers: list[list[tuple[int, int]]],
+        first: int,
+        blocks: int,
+    ) -> None: ...
+    def run(
+        self, reads: int, signed: NDArray[int64], unsigned_: NDArray[int64]
+    ) -> tuple[int, int, int]: ...
 
 class TimedSearch(Search): ...
 

@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 
 from mevfast._cache cimport Table, table_apply
-from mevfast._core cimport Core
+from mevfast._core cimport MAX_PENDING, Core
 from mevfast._search cimport Search
 from mevfast._slots cimport (
     APPLY_CHANGED,
@@ -113,15 +113,135 @@ cdef class Replay:
 
     def settle(self):
         """Ends every transaction decided on an earlier block, as its receipt would."""
+        self.end_trades()
+
+    cdef void end_trades(self) noexcept:
         cdef uint32_t i
         cdef Core core = self.core
         if core.n_pending == 0:
             return
-        for i in range(64):
+        for i in range(MAX_PENDING):
             if core.pending[i].used and core.pending[i].block < core.head.number:
                 core.release(&core.pending[i])
                 core.pending[i].used = False
                 core.n_pending -= 1
+
+
+cdef struct moving_number:
+    size_t at        # of the first of eight hex digits in the bytes of all frames
+    int64_t ahead    # what they spell, over the round's first block
+
+
+cdef class Endless:
+    """A stream over and over, each round in later blocks: for millions of events in little memory.
+
+    Args:
+        replay: gets every read.
+        reads: frames by read; copied.
+        numbers: by frame, where eight hex digits spell a block's number or the end of its hash, and
+            how far that block is behind `first`: pairs.
+        first, blocks: the first block of the stream, and how many it has.
+    """
+
+    cdef readonly Replay replay
+    cdef uint8_t *frames
+    cdef size_t *starts           # of each frame, and the end of the last
+    cdef uint32_t *ends           # of each read: the number of the frame after its last
+    cdef moving_number *numbers
+    cdef size_t n_numbers
+    cdef uint32_t n_reads, at
+    cdef uint64_t block, blocks
+
+    def __cinit__(self, Replay replay not None, list reads not None, list numbers not None,
+                  uint64_t first, uint64_t blocks):
+        cdef size_t n = 0, bytes_ = 0, i = 0, frame = 0
+        cdef bytes each
+        self.replay, self.block, self.blocks = replay, first, blocks
+        self.n_reads = len(reads)
+        for read in reads:
+            n += len(read)
+            bytes_ += sum(map(len, read))
+        if n == 0 or len(numbers) != n:
+            raise ValueError(f"numbers: expected one list for each of {n} frames, was {len(numbers)}")
+        self.frames = <uint8_t *>malloc(bytes_)
+        self.starts = <size_t *>malloc((n + 1) * sizeof(size_t))
+        self.ends = <uint32_t *>malloc(self.n_reads * sizeof(uint32_t))
+        self.numbers = <moving_number *>malloc(max(1, sum(map(len, numbers)))
+                                               * sizeof(moving_number))
+        if self.frames == NULL or self.starts == NULL or self.ends == NULL or self.numbers == NULL:
+            raise MemoryError(f"{n} frames")
+        self.starts[0] = 0
+        for read in reads:
+            for each in read:
+                memcpy(self.frames + self.starts[frame], <const uint8_t *>each, len(each))
+                for at, ahead in numbers[frame]:
+                    if not 0 <= at <= len(each) - 8:
+                        raise ValueError(f"numbers[{frame}]: {at} is not in {len(each)} bytes")
+                    self.numbers[self.n_numbers] = moving_number(self.starts[frame] + at, ahead)
+                    self.n_numbers += 1
+                frame += 1
+                self.starts[frame] = self.starts[frame - 1] + len(each)
+            self.ends[i] = frame
+            i += 1
+
+    def __dealloc__(self):
+        free(self.frames)
+        free(self.starts)
+        free(self.ends)
+        free(self.numbers)
+
+    cdef void move(self) noexcept nogil:
+        """The next round begins: its blocks follow the last one's."""
+        cdef size_t i
+        cdef int j
+        cdef uint64_t number
+        cdef uint8_t *digits
+        self.at = 0
+        for i in range(self.n_numbers):
+            number = <uint64_t>(<int64_t>self.block + self.numbers[i].ahead)
+            digits = self.frames + self.numbers[i].at
+            for j in range(7, -1, -1):
+                digits[j] = b"0123456789abcdef"[number & 15]
+                number >>= 4
+        self.block += self.blocks
+
+    def run(self, uint32_t reads, int64_t[::1] signed not None, int64_t[::1] unsigned_ not None):
+        """So many reads more. (how many signed, how many did not, CPU ns of all but the turns of a
+        round).
+
+        ns to the first request of those that signed, and ns of those that did not, go to the
+        arrays, heads alone excepted; each must have room for all.
+        """
+        cdef Core core = self.replay.core
+        cdef Sink sink = self.replay.sink
+        cdef uint32_t i, frame, n_signed = 0, n_unsigned = 0
+        cdef uint64_t logs
+        cdef int64_t cpu = 0, began = cpu_ns(), start, end
+        if signed.shape[0] < reads or unsigned_.shape[0] < reads:
+            raise ValueError(f"arrays: expected room for {reads}, was {signed.shape[0]} and "
+                             f"{unsigned_.shape[0]}")
+        for i in range(reads):
+            if self.at == self.n_reads or i == 0 and self.at == 0:
+                cpu += cpu_ns() - began
+                self.move()
+                began = cpu_ns()
+            sink.first = 0
+            logs = core.n_logs
+            start = now_ns()
+            for frame in range(self.ends[self.at - 1] if self.at else 0, self.ends[self.at]):
+                core.take(<const char *>self.frames + self.starts[frame],
+                          self.starts[frame + 1] - self.starts[frame])
+            core.flush()
+            end = now_ns()
+            if sink.first:
+                signed[n_signed] = sink.first - start
+                n_signed += 1
+            elif core.n_logs != logs:
+                unsigned_[n_unsigned] = end - start
+                n_unsigned += 1
+            self.replay.end_trades()
+            self.at += 1
+        return n_signed, n_unsigned, cpu + cpu_ns() - began
 
 
 # ---- its stages ----

@@ -59,6 +59,8 @@ class Stream:
     reads: list[list[bytes]]
     opened: int = 0
     """Cycles opened one by one, in a made stream."""
+    max_plans: int = 4
+    """Transactions that one look may lead to; the engine's own default."""
 
     def frames(self) -> Iterator[bytes]:
         """Every frame, in order."""
@@ -75,6 +77,7 @@ class Stream:
         search.configure(
             fundings=FUNDING_NAMES,
             min_profit=MIN_PROFIT_WEI,
+            max_plans=self.max_plans,
             gas_hops=GAS_HOPS,
             gas_funding=tuple(GAS_FUNDING[name] for name in FUNDING_NAMES),
         )
@@ -149,6 +152,12 @@ FIRST_BLOCK = 300_000_000
 BASE_FEE_WEI = 10_000_000
 HUBS = 5
 RING_FEE = 500
+MOST_PLANS = 16
+QUIET_MOVE = 1e-5
+"""Of a price: far below every fee."""
+LOGS_A_BLOCK = 8
+NUMBER_DIGITS = 8
+"""Hex digits of every block's number here."""
 RING_GAIN = 0.001
 """What a ring gains at the margin once it is opened: less than the next best way round costs."""
 SPACING = {500: 10, 3000: 60, 10000: 200}
@@ -218,15 +227,15 @@ def _v3_state(price: float, fee: int, depth: float) -> dict[str, Any]:
             "tick": tick, "liquidity": 10 * unit, "ticks": sorted(ticks)}  # fmt: skip
 
 
-def make_stream(n_pools: int, seed: int = 1, repeats: int = 12) -> Stream:
-    """A market of so many pools, and a stream that opens and closes each of its rings.
+Ring = list[PoolState]
 
-    The same arguments give the same bytes.
-    """
+
+def make_market(n_pools: int, seed: int = 1) -> tuple[Stream, list[Ring], random.Random]:
+    """A market of so many pools with a stream of no reads, its rings, and the generator."""
     chance = random.Random(seed)
     maker = _Maker(chance)
     hubs = [maker.token() for _ in range(HUBS)]
-    rings: list[list[PoolState]] = []
+    rings: list[Ring] = []
     for i in range(max(3, n_pools // 80)):
         # The first ring joins two hubs; the others share no token but the base token, so that
         # the cheap pools of two rings make no third.
@@ -248,7 +257,7 @@ def make_stream(n_pools: int, seed: int = 1, repeats: int = 12) -> Stream:
     stream = Stream(
         name=f"made_{n_pools}",
         about=f"made market of {n_pools} pools and {len(maker.value)} tokens, seed {seed}: "
-        f"{len(rings)} rings, one opened at a time",
+        f"{len(rings)} rings",
         chain_id=CHAIN_ID,
         block=FIRST_BLOCK,
         base_tokens=hubs[:4],
@@ -258,26 +267,105 @@ def make_stream(n_pools: int, seed: int = 1, repeats: int = 12) -> Stream:
         start=head_frame(FIRST_BLOCK, []),
         reads=[],
     )  # fmt: skip
+    return stream, rings, chance
+
+
+def make_stream(n_pools: int, seed: int = 1, repeats: int = 12) -> Stream:
+    """A market of so many pools, and a stream that opens and closes each of its rings.
+
+    A block is two reads, its head and its log. The same arguments give the same bytes.
+    """
+    stream, rings, chance = make_market(n_pools, seed)
+    stream.about += ", one opened at a time"
+    block = stream.block
     for _ in range(repeats):
         for ring in chance.sample(rings, len(rings)):
-            _open_and_close(stream, ring, chance)
+            for pool, words in _open_and_close(ring, chance):
+                block += 1
+                stream.reads.append([head_frame(block, [pool.address])])
+                stream.reads.append([log_frame(block, pool, words)])
+            stream.opened += 1
     return stream
 
 
-def _open_and_close(stream: Stream, ring: list[PoolState], chance: random.Random) -> None:
-    """Two blocks: a swap in one pool of the ring, and the swap back."""
+def make_relay(n_pools: int, opens: int, seed: int = 1) -> tuple[Stream, list[Ring]]:
+    """The same market, where each block opens a ring and closes the one opened longest ago.
+
+    A block is two reads: its head with the log that closes, then the log that opens. Half of the
+    rings are open at any time, so that whoever reads several blocks at once finds in them what he
+    would have found in each. `rings[i % len(rings)]` is opened in block i.
+    """
+    stream, rings, chance = make_market(n_pools, seed)
+    del rings[0]  # the one between two hubs is part of others' cycles
+    stream.max_plans = MOST_PLANS
+    stream.about += ", half of them open at a time"
+    closing: list[tuple[PoolState, list[int]]] = []
+    for i in range(opens):
+        block = stream.block + 1 + i
+        closed = [closing.pop(0)] if len(closing) > len(rings) // 2 else []
+        opened, back = _open_and_close(rings[i % len(rings)], chance)
+        closing.append(back)
+        moved = [pool.address for pool, _ in (*closed, opened)]
+        stream.reads.append([
+            head_frame(block, moved),
+            *(log_frame(block, pool, words, index=2) for pool, words in closed),
+        ])  # fmt: skip
+        stream.reads.append([log_frame(block, *opened)])
+        stream.opened += 1
+    return stream, rings
+
+
+def make_quiet(n_pools: int, seed: int = 1) -> Stream:
+    """The same market, where a swap in each pool, and one back, opens nothing.
+
+    A block is a read for its head and one for each of LOGS_A_BLOCK logs.
+    """
+    stream, _, chance = make_market(n_pools, seed)
+    stream.about += ", none opened"
+    there, back = [], []
+    for pool in chance.sample(stream.pools, len(stream.pools)):
+        swap = _swap_v2 if pool.kind == "uniswap_v2" else _swap_v3
+        token_in = chance.randrange(2)
+        state, words = swap(pool, dict(pool.state), token_in, 1 + QUIET_MOVE)
+        there.append((pool, words))
+        back.append((pool, swap(pool, state, 1 - token_in, 1.0)[1]))
+    swaps = there + back
+    for i in range(0, len(swaps), LOGS_A_BLOCK):
+        block = stream.block + 1 + i // LOGS_A_BLOCK
+        part = swaps[i : i + LOGS_A_BLOCK]
+        stream.reads.append([head_frame(block, [pool.address for pool, _ in part])])
+        stream.reads += [
+            [log_frame(block, pool, words, index=j)] for j, (pool, words) in enumerate(part)
+        ]
+    return stream
+
+
+def moving_numbers(stream: Stream) -> tuple[list[list[tuple[int, int]]], int]:
+    """Where each frame of a made stream spells its block or the one before, as Endless takes it;
+    and how many blocks the stream has."""
+    block, found = stream.block, []
+    for frame in stream.frames():
+        if b'"parentHash"' in frame:
+            block += 1
+        places = []
+        for number in (block, block - 1):
+            digits, at = _digits(number).encode(), -1
+            while (at := frame.find(digits, at + 1)) >= 0:
+                places.append((at, number - stream.block - 1))
+        found.append(places)
+    return found, block - stream.block
+
+
+def _open_and_close(
+    ring: Ring, chance: random.Random
+) -> tuple[tuple[PoolState, list[int]], tuple[PoolState, list[int]]]:
+    """A swap in one pool of the ring that opens it, and the swap back: what their logs say."""
     pool, token_in = chance.choice(ring), chance.randrange(2)
     move = 1 + RING_GAIN + len(ring) * RING_FEE * 1e-6
-    state = dict(pool.state)
-    for way, factor in ((token_in, move), (1 - token_in, 1.0)):
-        if pool.kind == "uniswap_v2":
-            state, words = _swap_v2(pool, state, way, factor)
-        else:
-            state, words = _swap_v3(pool, state, way, factor)
-        block = stream.block + len(stream.reads) // 2 + 1
-        stream.reads.append([head_frame(block, [pool.address])])
-        stream.reads.append([log_frame(block, pool, words)])
-    stream.opened += 1
+    swap = _swap_v2 if pool.kind == "uniswap_v2" else _swap_v3
+    state, there = swap(pool, dict(pool.state), token_in, move)
+    _, back = swap(pool, state, 1 - token_in, 1.0)
+    return (pool, there), (pool, back)
 
 
 def _swap_v2(
@@ -316,7 +404,12 @@ def _swap_v3(
 
 
 def _hash(kind: bytes, number: int) -> str:
-    return "0x" + keccak256(kind + number.to_bytes(8, "big")).hex()
+    """A hash that ends in the block's number, so that a block can be made a later one in place."""
+    return "0x" + keccak256(kind).hex()[:-NUMBER_DIGITS] + _digits(number)
+
+
+def _digits(number: int) -> str:
+    return f"{number:0{NUMBER_DIGITS}x}"
 
 
 def _notification(result: dict[str, Any]) -> bytes:
@@ -349,8 +442,8 @@ def head_frame(number: int, addresses: list[bytes]) -> bytes:
     })  # fmt: skip
 
 
-def log_frame(number: int, pool: PoolState, words: list[int]) -> bytes:
-    """The one log of a block: a V2 pool's Sync or a V3 pool's Swap."""
+def log_frame(number: int, pool: PoolState, words: list[int], index: int = 3) -> bytes:
+    """A log of a block: a V2 pool's Sync or a V3 pool's Swap."""
     party = "0x" + "00" * 12 + "aa" * 20
     v2 = pool.kind == "uniswap_v2"
     return _notification({
@@ -358,6 +451,6 @@ def log_frame(number: int, pool: PoolState, words: list[int]) -> bytes:
         "topics": [SYNC_EVENT] if v2 else [SWAP_EVENT, party, party],
         "data": "0x" + "".join(f"{word:064x}" for word in words),
         "blockHash": _hash(b"block", number), "blockNumber": hex(number),
-        "transactionHash": _hash(b"transaction", number), "transactionIndex": "0x1",
-        "logIndex": "0x3", "removed": False,
+        "transactionHash": _hash(b"transaction%d" % index, number), "transactionIndex": "0x1",
+        "logIndex": hex(index), "removed": False,
     })  # fmt: skip

@@ -56,6 +56,14 @@ FLOORS: list[set[str]] = [
     {"mevfast.keeper"},
     {"mevfast.engine", "mevfast.execution.deploy"},  # deploy: a command, and the demo's first step
     {"mevfast.bench_stream", "mevfast.bench_tables"},
+    {"mevfast.bench_machine", "mevfast.bench_sender"},
+    {"mevfast.bench_stages"},
+    {
+        "mevfast.bench_compare",
+        "mevfast.bench_long",
+        "mevfast.bench_show",
+        "mevfast.bench_socket",
+    },
     {"mevfast.scan_global"},
     {"mevfast.observe.report"},  # the engine's figures, read from outside
     {

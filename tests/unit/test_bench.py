@@ -5,19 +5,15 @@ import random
 
 import pytest
 
-from mevfast import bench_command, cli
+from mevfast import bench_command, bench_compare, bench_show, bench_stages, cli
 from mevfast._bench import Replay, blank_signer
-from mevfast._tx import Signer, keccak256
+from mevfast._tx import keccak256
 from mevfast.bench_stream import Stream, make_stream, read_stream
 from mevfast.errors import DataError
 
 
-def signer() -> Signer:
-    return Signer(bytearray(bench_command.KEY))
-
-
 def requests(stream: Stream) -> list[bytes]:
-    core, sink = stream.core(signer(), timed=False, kept=True)
+    core, sink = stream.core(bench_stages.signer(), timed=False, kept=True)
     replay = Replay(core, sink)
     for read in stream.reads:
         replay.read(read)
@@ -40,7 +36,7 @@ def test_the_recorded_stream_gives_the_same_transactions_twice(recorded: Stream)
 
 
 def test_every_recorded_log_is_taken(recorded: Stream) -> None:
-    core, sink = recorded.core(signer(), timed=False)
+    core, sink = recorded.core(bench_stages.signer(), timed=False)
     replay = Replay(core, sink)
     for read in recorded.reads:
         replay.read(read)
@@ -54,8 +50,8 @@ def test_every_recorded_log_is_taken(recorded: Stream) -> None:
 
 
 def test_the_timed_core_decides_as_the_plain_one(recorded: Stream) -> None:
-    plain, sink = recorded.core(signer(), timed=False)
-    timed, timed_sink = recorded.core(blank_signer(signer()), timed=True)
+    plain, sink = recorded.core(bench_stages.signer(), timed=False)
+    timed, timed_sink = recorded.core(blank_signer(bench_stages.signer()), timed=True)
     for core, end in ((plain, sink), (timed, timed_sink)):
         replay = Replay(core, end)
         for read in recorded.reads:
@@ -72,7 +68,7 @@ def test_the_timed_core_decides_as_the_plain_one(recorded: Stream) -> None:
 def test_a_made_market_opens_one_cycle_at_a_time(n_pools: int) -> None:
     stream = make_stream(n_pools, repeats=3)
     assert len(stream.pools) == n_pools
-    core, sink = stream.core(signer(), timed=False, kept=True)
+    core, sink = stream.core(bench_stages.signer(), timed=False, kept=True)
     replay = Replay(core, sink)
     for i, read in enumerate(stream.reads):
         found = core.search.n_candidates
@@ -99,7 +95,7 @@ def test_a_head_of_another_block_is_refused(recorded: Stream) -> None:
     stream = make_stream(200, repeats=1)
     stream.block += 1
     with pytest.raises(DataError, match="expected a head of block"):
-        stream.core(signer(), timed=False)
+        stream.core(bench_stages.signer(), timed=False)
 
 
 def test_a_file_that_is_no_stream_is_refused(tmp_path) -> None:
@@ -109,51 +105,126 @@ def test_a_file_that_is_no_stream_is_refused(tmp_path) -> None:
             read_stream(tmp_path / name)
 
 
-def test_eth_account_signs_the_same_bytes() -> None:
-    bench_command.check_peers()
+def test_the_peers_do_the_same_work(recorded: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench_stages.check_peers(recorded)
+    frame = next(each for each in recorded.frames() if b'"topics"' in each)
+    other = recorded.__class__(**{
+        **{name: getattr(recorded, name) for name in recorded.__slots__},
+        "reads": [[frame.replace(b'"removed":false', b'"removed":true')]],
+    })  # fmt: skip
+    bench_stages.check_peers(other)
+    decode = bench_stages.MSGSPEC.decode
+
+    class Blind:
+        def decode(self, message: bytes) -> bench_stages.PeerNotification:
+            return decode(message.replace(b'"removed":true', b'"removed":false'))
+
+    monkeypatch.setattr(bench_stages, "MSGSPEC", Blind())
+    with pytest.raises(RuntimeError, match="msgspec reads"):
+        bench_stages.check_peers(other)
 
 
-def test_quantiles_take_the_clock_off() -> None:
-    values = list(range(1020, 3020, 2))
+def test_quantiles_are_of_samples() -> None:
+    values = list(range(1000, 3000, 2))
     random.Random(1).shuffle(values)
-    figures = bench_command.quantiles(values, clock_ns=20)
+    figures = bench_stages.quantiles(values)
     assert figures == {"min_ns": 1000, "p50_ns": 2000, "p99_ns": 2980, "p999_ns": 2998,
                        "samples": 1000}  # fmt: skip
-    assert bench_command.quantiles([5], clock_ns=20)["min_ns"] == 1
+
+
+def test_rounds_hold_what_came_in_them_with_the_clock_taken_off() -> None:
+    run = bench_stages.Run(clock_ns=20)
+    run.add("a", [120, 320, 220])
+    run.end_round()
+    run.add("a", [70, 5])
+    run.add("late", [30])
+    run.end_round()
+    run.add("late", [40, 41])
+    run.end_round()
+    assert run.rounds == {
+        "a": {"min_ns": [100, 1, None], "p50_ns": [200, 25, None]},
+        "late": {"min_ns": [None, 10, 20], "p50_ns": [None, 10, 20]},
+    }
+    assert run.figures()["a"]["samples"] == 5
+
+
+def test_ratios_are_of_the_whole_run_and_of_each_round() -> None:
+    run = bench_stages.Run(clock_ns=0)
+    for whole, bare in (([300], [100]), ([], [110]), ([500, 500], [100])):
+        run.add("frame_to_signed_2000", whole)
+        run.add("bare_signature_2000", bare)
+        run.end_round()
+    name = "frame_to_signed_over_signature"
+    assert bench_stages.ratios(run.figures()) == {name: 5.0}
+    assert bench_stages.round_ratios(run.rounds) == {name: [3.0, None, 5.0]}
+
+
+def test_ratios_of_sums_take_all_their_parts() -> None:
+    figures = {name: {"min_ns": ns // 2, "p50_ns": ns} for name, ns in (
+        ("socket_to_socket_spin", 60_000), ("bare_signature_beside", 25_000),
+        ("echo_spin", 15_000))}  # fmt: skip
+    assert bench_stages.ratios(figures) == {
+        "socket_to_socket_over_floor": 1.5, "socket_to_socket_least_over_floor": 1.5
+    }  # fmt: skip
+
+
+SHAPE = {"min_ns", "p50_ns", "p99_ns", "p999_ns", "samples"}
 
 
 def test_the_command_prints_one_object(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path
 ) -> None:
     monkeypatch.setattr(bench_command, "SECONDS", dict.fromkeys(bench_command.SECONDS, 0.0))
+    monkeypatch.setattr(bench_command, "QUICK_ROUNDS", 3)
+    monkeypatch.setattr(bench_command, "QUICK_SOCKET_ROUNDS", 1)
+    monkeypatch.setattr(bench_command, "QUICK_OPENS", 15)
+    monkeypatch.setattr(bench_command, "QUICK_LONG_SHARE", 0.001)
     assert cli.main(["bench", "--quick", "--json", "--out", str(tmp_path)]) == 0
     result = json.loads(capfd.readouterr().out)
     [written] = tmp_path.iterdir()
     assert json.loads(written.read_bytes()) == result
-    for suffix in ("", "_200", "_2000"):
-        for stage in bench_command.STAGES:
+    for suffix in bench_stages.SUFFIXES.values():
+        for stage in bench_stages.STAGES:
             figures = result["stages"][stage + suffix]
+            assert set(figures) == SHAPE
             ordered = [figures[key] for key in ("min_ns", "p50_ns", "p99_ns", "p999_ns")]
             assert ordered[0] > 0 and ordered == sorted(ordered), stage
-    assert set(result["peers"]) >= set(bench_command.PEERS)
+    assert set(result["peers"]) >= set(bench_show.PEERS)
     assert all(ratio > 0 for ratio in result["ratios"].values())
     assert {
         "frame_to_signed_over_signature",
+        "frame_to_signed_over_signature_20k",
+        "decode_over_msgspec",
         "decode_over_orjson",
         "sign_over_bare",
         "fields_to_raw_over_sign",
         "eth_account_over_fields_to_raw",
+        "socket_to_socket_over_floor",
     } <= set(result["ratios"])
-    assert {"cpu", "cores", "governor", "python"} <= set(result["machine"])
+    times = result["rounds"]["times"]
+    assert all(len(times[name]["p50_ns"]) == 3 for name in result["stages"])
+    assert len(times["socket_to_socket_spin"]["p50_ns"]) == 1
+    assert set(result["end_to_end"]["figures"]) >= set(bench_show.WAYS)
+    assert all(each["damaged"] == 0 for each in result["end_to_end"]["counts"].values())
+    assert result["long"]["tail"]["events"] == 1000
+    assert result["long"]["sustained"]["frames"] >= 400
+    assert len(result["reach"]) == 13
+    assert all((row["met"] is None) == (row["value"] is None) for row in result["reach"])
+    assert {"cpu", "cores", "governor", "mitigations", "isolation", "timer", "kernel", "python",
+            "load_average", "stolen", "pinned"} <= set(result["machine"])  # fmt: skip
     assert result["stream"]["made_2000"]["transactions"] > 0
-    bench_command.show(result, bench_command.Console())
-    assert "What takes longest" in capfd.readouterr().out
+    # A result is its own earlier one.
+    changes = bench_compare.compare(result, result)
+    assert not changes  # three rounds tell nothing
+    bench_show.show(result, bench_command.Console())
+    text = capfd.readouterr().out
+    assert "What takes longest" in text and "to be reached" in text and "socket to socket" in text
 
 
 def test_the_blank_signature_is_as_long_as_a_real_one() -> None:
     stream = make_stream(200, repeats=1)
     lengths = []
-    for key in (signer(), blank_signer(signer())):
+    for key in (bench_stages.signer(), blank_signer(bench_stages.signer())):
         core, sink = stream.core(key, timed=False, kept=True)
         replay = Replay(core, sink)
         for read in stream.reads:

@@ -1,0 +1,296 @@
+"""Every stage of the path, interleaved with its limit and its peers, round by round.
+
+Owns the order in which things are timed, and the figures made of the samples: quantiles, ratios
+and what each round says of both. The clocks are in _bench, the streams in bench_stream. What is
+measured, and how to read it: docs/benchmarks.md.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import orjson
+from eth_account import Account
+
+from mevfast._bench import Peers, Replay, TimedCore, blank_signer, time_call, time_decode
+from mevfast._tx import Signer
+from mevfast.bench_machine import KEY
+from mevfast.bench_stream import EXECUTOR, Stream
+
+CALLDATA = bytes(range(4, 256)) + bytes(range(72))
+"""324 bytes, as many as the executor's calldata for three hops."""
+ROUNDS = 20
+LEAST_READS = 40
+"""Of a stream in a round, however little time it has."""
+SLOW_PEER_EVERY, SLOW_PEER_CALLS = 64, 4
+"""Reads for one turn of eth-account, and its calls in that turn: all but the first find the caches
+warm, as our own calls do."""
+
+STAGES = (
+    "decode", "apply", "head", "search", "size", "encode", "sign", "frame_to_signed",
+    "frame_without_trade",
+)  # fmt: skip
+SUFFIXES = {"recorded": "", "made_200": "_200", "made_2000": "_2000", "made_20000": "_20000"}
+"""What a stream's name adds to those of its stages."""
+
+MIN, P50 = "min_ns", "p50_ns"
+RATIOS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "frame_to_signed_over_signature": (
+        ("frame_to_signed_2000",), ("bare_signature_2000",), P50),
+    "frame_to_signed_over_signature_20k": (
+        ("frame_to_signed_20000",), ("bare_signature_20000",), P50),
+    "frame_to_signed_over_signature_200": (("frame_to_signed_200",), ("bare_signature_200",), P50),
+    "frame_to_signed_over_signature_recorded": (("frame_to_signed",), ("bare_signature",), P50),
+    "decode_over_msgspec": (("decode_alone",), ("msgspec_decode",), MIN),
+    "decode_over_orjson": (("decode_alone",), ("orjson_loads",), MIN),
+    "sign_over_bare": (("sign",), ("bare_signature",), MIN),
+    "fields_to_raw_over_sign": (("fields_to_raw",), ("sign",), MIN),
+    "eth_account_over_fields_to_raw": (("eth_account_sign_transaction",), ("fields_to_raw",), MIN),
+    "socket_to_socket_over_floor": (
+        ("socket_to_socket_spin",), ("bare_signature_beside", "echo_spin"), P50),
+    "socket_to_socket_least_over_floor": (
+        ("socket_to_socket_spin",), ("bare_signature_beside", "echo_spin"), MIN),
+    "socket_to_socket_wait_over_floor": (
+        ("socket_to_socket_wait",), ("bare_signature_beside", "echo_wait"), P50),
+}  # fmt: skip
+"""Each ratio: the sum of these over the sum of those, and of which of their figures."""
+
+Samples = dict[str, list[int]]
+Figures = dict[str, dict[str, int]]
+
+
+# ---- the peer of the decoder: what is read of a log, typed ----
+
+
+class PeerLog(msgspec.Struct):
+    """The fields of a log that the scanner reads; the others are passed over."""
+
+    address: str
+    topics: list[str]
+    data: str
+    blockHash: str
+    blockNumber: str
+    transactionHash: str
+    logIndex: str
+    removed: bool
+
+
+class PeerParams(msgspec.Struct):
+    """What a notification carries."""
+
+    subscription: str
+    result: PeerLog
+
+
+class PeerNotification(msgspec.Struct):
+    """A log as a node sends it."""
+
+    method: str
+    params: PeerParams
+
+
+MSGSPEC = msgspec.json.Decoder(PeerNotification)
+
+
+# ---- measuring ----
+
+
+@dataclass(slots=True)
+class Run:
+    """Samples by stage or peer in ns, the clock's cost taken off; and what each round says of them.
+
+    `rounds[name]`: of each round least and median, None where it has no sample.
+    """
+
+    clock_ns: int
+    samples: Samples = field(default_factory=lambda: defaultdict(list))
+    rounds: dict[str, dict[str, list[int | None]]] = field(default_factory=dict)
+    n_rounds: int = 0
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, values: list[int]) -> None:
+        """Samples as the clock read them."""
+        self.samples[name] += [max(1, each - self.clock_ns) for each in values]
+
+    def end_round(self) -> None:
+        """What came since the last one is a round."""
+        for name, values in self.samples.items():
+            new = values[self._seen.get(name, 0) :]
+            self._seen[name] = len(values)
+            of = self.rounds.setdefault(
+                name, {MIN: [None] * self.n_rounds, P50: [None] * self.n_rounds}
+            )
+            of[MIN].append(min(new) if new else None)
+            of[P50].append(int(statistics.median(new)) if new else None)
+        self.n_rounds += 1
+
+    def figures(self) -> Figures:
+        """Quantiles by stage and peer."""
+        return {name: quantiles(values) for name, values in self.samples.items() if values}
+
+
+def signer() -> Signer:
+    """Signs with the key that everybody knows."""
+    return Signer(bytearray(KEY))
+
+
+class Player:
+    """A stream that is replayed over and over, a part of it in each round.
+
+    Each read of the stream goes through a plain core, then through one that is timed by stage,
+    then come the peers: whatever the machine does to one, it does to all.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        """Fills the first pair of cores."""
+        self.stream = stream
+        self.suffix = SUFFIXES.get(stream.name, f"_{len(stream.pools)}")
+        self.peers = Peers(signer(), CALLDATA, EXECUTOR, stream.chain_id)
+        self.begun = self.sent = self.cycles = self.turns = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.plain, sink = self.stream.core(signer(), timed=False)
+        timed, timed_sink = self.stream.core(blank_signer(signer()), timed=True)
+        assert isinstance(timed, TimedCore)  # `timed=True` asked for it
+        self.timed = timed
+        self.whole, self.staged = Replay(self.plain, sink), Replay(timed, timed_sink)
+        self.at = 0
+        self.begun += 1
+
+    def play(self, seconds: float, run: Run, least: int = LEAST_READS) -> None:
+        """Reads for so long, and no fewer than `least`."""
+        samples: Samples = defaultdict(list)
+        until = time.monotonic() + seconds
+        done = 0
+        while done < least or time.monotonic() < until:
+            if self.at == len(self.stream.reads):
+                self._end()
+                self._begin()
+            self._read(self.stream.reads[self.at], samples)
+            self.at += 1
+            done += 1
+        for name, values in samples.items():
+            run.add(name, values)
+        for name, values in self.timed.samples().items():
+            run.add(name + self.suffix, values)
+            values.clear()
+
+    def _read(self, read: list[bytes], samples: Samples) -> None:
+        first, total = self.whole.read(read)
+        if first >= 0:
+            samples["frame_to_signed" + self.suffix].append(first)
+        else:
+            samples["frame_without_trade" + self.suffix].append(total // len(read))
+        self.staged.read(read)
+        self.whole.settle()
+        self.staged.settle()
+        self.turns += 1
+        self._peers(read, samples)
+
+    def _peers(self, read: list[bytes], samples: Samples) -> None:
+        """One sample of each peer; those of the frames for each log of the read."""
+        # The second of two signatures finds more in the caches: they take turns.
+        pair = [("bare_signature", self.peers.bare), ("sign", self.peers.sign)]
+        for name, call in pair if self.turns % 2 else reversed(pair):
+            samples[name + self.suffix].append(call())
+        samples["fields_to_raw"].append(self.peers.fields_to_raw())
+        samples["keccak_110"].append(self.peers.keccak_110())
+        for frame in read:
+            ns, is_log = time_decode(frame)
+            if is_log:
+                samples["decode_alone"].append(ns)
+                samples["msgspec_decode"].append(time_call(MSGSPEC.decode, frame))
+                samples["orjson_loads"].append(time_call(orjson.loads, frame))
+        if self.turns % SLOW_PEER_EVERY == 1:
+            fields, _ = self.peers.last_transaction()
+            samples["eth_account_sign_transaction"] += [
+                time_call(lambda each: Account.sign_transaction(each, KEY), fields)
+                for _ in range(SLOW_PEER_CALLS)
+            ]
+
+    def _end(self) -> None:
+        self.sent += self.plain.n_sent
+        self.cycles += self.plain.search.n_candidates
+
+    def summary(self) -> dict[str, Any]:
+        """What was replayed."""
+        stream = self.stream
+        return {
+            "about": stream.about,
+            "pools": len(stream.pools),
+            "reads": len(stream.reads),
+            "frames": sum(map(len, stream.reads)),
+            "passes": round(self.turns / len(stream.reads), 2),
+            "transactions": self.sent + self.plain.n_sent,
+            "cycles_found": self.cycles + self.plain.search.n_candidates,
+        }
+
+
+def check_peers(stream: Stream, chain_id: int = 1) -> None:
+    """The peers must do the same work, or RuntimeError.
+
+    eth-account's bytes are ours; msgspec finds in the stream's logs what orjson finds.
+    """
+    peers = Peers(signer(), CALLDATA, EXECUTOR, chain_id)
+    peers.fields_to_raw()
+    fields, raw = peers.last_transaction()
+    theirs = bytes(Account.sign_transaction(fields, KEY).raw_transaction)
+    if theirs != raw:
+        raise RuntimeError(f"eth-account signs {theirs.hex()}, mevfast {raw.hex()}")
+    for frame in stream.frames():
+        result = orjson.loads(frame)["params"]["result"]
+        if "topics" not in result:
+            continue
+        log = msgspec.structs.asdict(MSGSPEC.decode(frame).params.result)
+        if log != {name: result[name] for name in log}:
+            raise RuntimeError(f"msgspec reads {log}, orjson {result}")
+
+
+# ---- figures ----
+
+
+def quantiles(values: list[int]) -> dict[str, int]:
+    """min, p50, p99 and p99.9 of samples; and how many."""
+    ordered = sorted(values)
+
+    def at(share: float) -> int:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    return {"min_ns": at(0), "p50_ns": at(0.5), "p99_ns": at(0.99), "p999_ns": at(0.999),
+            "samples": len(ordered)}  # fmt: skip
+
+
+def ratios(figures: Figures) -> dict[str, float]:
+    """Every ratio whose parts were measured."""
+    found = {}
+    for name, (over, under, key) in RATIOS.items():
+        if all(part in figures for part in over + under):
+            above, below = (sum(figures[part][key] for part in parts) for parts in (over, under))
+            found[name] = round(above / below, 3)
+    return found
+
+
+def round_ratios(rounds: dict[str, dict[str, list[int | None]]]) -> dict[str, list[float | None]]:
+    """The same of each round, None where a part of it was not measured in that one."""
+    found = {}
+    for name, (over, under, key) in RATIOS.items():
+        if all(part in rounds for part in over + under):
+            found[name] = [
+                _ratio(above, below)
+                for above, below in zip(
+                    zip(*(rounds[part][key] for part in over), strict=True),
+                    zip(*(rounds[part][key] for part in under), strict=True),
+                    strict=True,
+                )
+            ]
+    return found
+
+
+def _ratio(above: tuple[int | None, ...], below: tuple[int | None, ...]) -> float | None:
+    if None in above or None in below:
+        return None
+    return round(sum(filter(None, above)) / sum(filter(None, below)), 4)
