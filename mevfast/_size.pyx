@@ -24,7 +24,6 @@ from mevfast._chain cimport (
     cycle,
     lender_fee,
     lender_fee_of,
-    keep_better,
     run_chain,
     sized_cycle,
     slopes_of,
@@ -55,13 +54,14 @@ from mevfast.types cimport (
     pool_state,
 )
 from mevfast.u256 cimport (
-    u128,
     u256,
+    u256_add,
     u256_eq,
     u256_from_double,
     u256_from_u64,
     u256_is_zero,
     u256_lt,
+    u256_sub,
     u256_to_double,
 )
 
@@ -313,14 +313,14 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
     return 1 if u256_is_zero(&c.best.profit) else 0
 
 
-cdef void begin(cycle *c, const pool_state **pools, const swap_way *ways, uint32_t n,
+cdef inline void begin(cycle *c, const pool_state **pools, const swap_way *ways, uint32_t n,
                 const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
     c.pools, c.ways, c.n, c.fee, c.cap, c.best = pools, ways, n, fee, cap, best
     c.target = 1.0 + fee.rate
     c.most = INFINITY
 
 
-cdef double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
+cdef inline double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
     """The best input of a chain of V2 pairs in closed form; fills c.most, of such inputs only."""
     cdef double x = v2_chain_best(hops, c.n, c.target, c.cap, &c.most)
     if c.fee.half_up:
@@ -328,18 +328,24 @@ cdef double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
     return x
 
 
-cdef int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
-    """size_cycle for V2 pairs: 0 or 1, or -1 where the closed form's input is refused."""
-    cdef u256 amounts[CYCLE_HOPS + 1]
-    cdef u128 amount
+cdef inline int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
+    """size_cycle for V2 pairs: 0 or 1, or -1 where the closed form's input is refused.
+
+    The amounts are written where they stay: a copy would wait for what was just written.
+    """
+    cdef u256 cost
+    cdef u256 *amounts = c.best.amount
     cdef double x = look_ahead(c, hops)
     if c.most < 1.0:
         return 1
-    amount = v2_chain_amount(x, c.cap)
     c.best.quotes += c.n
-    if not v2_chain_run(hops, c.n, amount, amounts) or keep_better(c, amounts) != 0:
+    if not v2_chain_run(hops, c.n, v2_chain_amount(x, c.cap), amounts) \
+            or lender_fee_of(c.fee, &amounts[0], &cost) != 0 \
+            or u256_add(&cost, &cost, &amounts[0]) != 0 \
+            or not u256_lt(&cost, &amounts[c.n]):
         return -1
-    return -1 if u256_is_zero(&c.best.profit) else 0
+    u256_sub(&c.best.profit, &amounts[c.n], &cost)
+    return 0
 
 
 cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,

@@ -274,8 +274,12 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
         width = fmin(sqrt(2.0 * noise / bend) * per_x, 0.5 * base)
         search_noise(c, &s, base, width, <uint32_t>fmin(
             fmin(noise / enough, EFFORT / candidate_cost(c, s.place)), fmin(width, MOST_SPREAD)))
-    if s.place == 0 and not certain(c):
+    if certain(c):
+        return
+    if s.place == 0:
         take_least(c, &s)
+    elif u256_to_double(&c.best.amount[s.place]) != base:
+        climb_neighbours(c, &s, u256_to_double(&c.best.amount[s.place]))
 
 
 cdef void polish(cycle *c) noexcept nogil:

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from mevfast._pool import Pool
+from mevfast._pool import Pool, Quote
 from mevfast._size import size
 from mevfast.errors import DataError
-from tests.any_cycle import FIXED, MAKERS, Hop, along, any_cycle, brute_force
+from tests.any_cycle import FIXED, MAKERS, Hop, along, any_cycle, brute_force, least
 
 PAIRS = [pair for pair in combinations_with_replacement(MAKERS, 2) if not FIXED.issuperset(pair)]
 QUICK = ["uniswap_v2", "uniswap_v3", "solidly volatile", "balancer weighted", "curve plain"]
@@ -84,6 +84,42 @@ def test_one_coarse_token_is_taken_at_its_least_input(name: str, decimals: tuple
             edge=10 ** random.uniform(-3, -1), depth=10 ** random.uniform(3, 6),
         )  # fmt: skip
         expect_best(cycle)
+
+
+@pytest.mark.parametrize("name", [*QUICK, "solidly stable", "balancer stable", "curve ng"])
+def test_trades_of_a_few_units_of_a_coarse_token_are_found(name: str) -> None:
+    """Inputs between its units lose; some that pay are those for exactly 1, 2, 3 units."""
+    paid = 0
+    for seed in range(30):
+        random = Random(seed)
+        cycle = any_cycle(
+            random, [name, "uniswap_v2"], decimals=[2, 18], edge=10 ** random.uniform(-2, -0.7),
+            depth=10 ** random.uniform(-0.5, 2),
+        )  # fmt: skip
+        paid += expect_best(cycle, 10) > 0
+    assert paid > 0
+
+
+def test_what_balancer_asks_for_an_output_may_not_buy_it() -> None:
+    """Each of its two ways rounds against the trader: what pays a unit is found from there."""
+    weighted = {
+        "balances": [191132103317, 44375776109916759292641280], "swap_fee": 10**15,
+        "scaling_factors": [10**30, 10**18], "weights": [5 * 10**17] * 2, "pow_shortcuts": False,
+    }  # fmt: skip
+    pair = {"reserve0": 27185532560016706707128320, "reserve1": 116449851537, "fee_pips": 2500}
+    cycle: list[Hop] = [
+        (Pool("balancer_weighted", weighted), (1, 0)), (Pool("uniswap_v2", pair), (1, 0))
+    ]  # fmt: skip
+    asked = cycle[0][0].quote(1, 72181988, "out", token_out=0)
+    assert isinstance(asked, Quote)
+    assert along(cycle, asked.amount_in)[1] < 72181988  # type: ignore[index]
+    answer = sized(cycle)
+    assert answer is not None
+    for units in range(answer[0][1] - 60, answer[0][1] + 61):
+        amount = least(cycle[:1], units, answer[0][0])
+        amounts = along(cycle, amount or 1)
+        assert amounts is not None
+        assert answer[1] >= (amounts[-1] - amounts[0]) * (1 - TOLERANCE)
 
 
 @pytest.mark.parametrize("decimals", [(6, 6), (6, 8), (8, 6)], ids=str)
