@@ -45,7 +45,7 @@ QUICK_SHARE, QUICK_ROUNDS = 0.1, 10
 SOCKET_ROUNDS, QUICK_SOCKET_ROUNDS = 10, 5
 OPENS, QUICK_OPENS = 200, 25
 """Events from socket to socket in one turn of each way."""
-BUDGET_S, QUICK_BUDGET_S = 105.0, 11.0
+BUDGET_S, QUICK_BUDGET_S = 100.0, 11.0
 """When the long run ends, however many events are left of it; on a quiet machine none are."""
 QUICK_LONG_SHARE = 0.01
 

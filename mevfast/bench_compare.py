@@ -19,15 +19,16 @@ from rich.console import Console
 from rich.table import Table as Sheet
 from scipy.stats import mannwhitneyu  # type: ignore[import-untyped]
 
+from mevfast.bench_machine import busy
 from mevfast.bench_tables import duration
 from mevfast.errors import DataError
 
 FORMAT = "mevfast-bench/2"
-LEVEL = 0.01
+LEVEL = 0.001
 LEAST = 0.03
 SAME = "no difference"
 FEWEST_ROUNDS = 5
-"""Of each run: below, no difference could reach the level."""
+"""Of each run; some ten of each are what it takes to reach the level."""
 UNIT = "bare_signature"
 BESIDE = "bare_signature_beside"
 """The unit of what is measured with sockets, in rounds of its own."""
@@ -187,6 +188,11 @@ def show(
     if cpus[0] != cpus[1]:
         console.print(
             f"Measured on two CPUs, {cpus[0]} and {cpus[1]}: a difference may be theirs.",
+            highlight=False,
+        )
+    if any(busy(result.get("machine", {})) for result in (before, after)):
+        console.print(
+            "One of the two machines was busy: what waits for memory is slower there.",
             highlight=False,
         )
     console.print(

@@ -127,6 +127,11 @@ def machine(clock_ns: int) -> dict[str, Any]:
 # ---- the verdict ----
 
 
+def busy(m: dict[str, Any]) -> bool:
+    """Whether a machine did other things when the bench began."""
+    return bool(m.get("load_average", 0.0) > BUSY_LOAD * m.get("cores", 1))
+
+
 def verdict(result: dict[str, Any]) -> list[str]:
     """What dominates, and what would help, in plain words; a line each."""
     lines = []
@@ -242,10 +247,10 @@ def _kernel(result: dict[str, Any]) -> list[str]:
             "Signatures go through coincurve's Python API, for the library's own could not be "
             "used: `python -m mevfast check` says why."
         )
-    busy = m["load_average"] > BUSY_LOAD * m["cores"]
+    other_work = busy(m)
     whole = result["stages"].get("frame_to_signed_2000")
     tail = whole["p999_ns"] / whole["p50_ns"] if whole else 0.0
-    if tail > LONG_TAIL and not busy and not m["isolation"]["isolated"] and m["cores"] > 1:
+    if tail > LONG_TAIL and not other_work and not m["isolation"]["isolated"] and m["cores"] > 1:
         lines.append(
             f"p99.9 is {tail:.0f} times p50, though the machine was quiet: `isolcpus=` and "
             "`nohz_full=` among the kernel's parameters, and CPUAffinity= in the unit "
@@ -256,7 +261,7 @@ def _kernel(result: dict[str, Any]) -> list[str]:
             f"The hypervisor gave {m['stolen']:.0%} of the time to other machines: p99 and p99.9 "
             "tell of them; only a machine with cores of its own helps."
         )
-    if busy:
+    if other_work:
         lines.append(
             f"The machine was busy (load {m['load_average']} on {m['cores']} cores): p99 and "
             "p99.9 tell of its other work. Read minima and ratios, or run it again on a quiet one."

@@ -142,5 +142,9 @@ def test_what_is_shown_names_what_differs_and_another_cpu() -> None:
     text = console.export_text()
     assert "two CPUs, made and another" in text
     assert "slower: " not in text and "faster: " not in text
+    assert "was busy" not in text
+    other["machine"] |= {"load_average": 3.0, "cores": 2}
+    bench_compare.show(bench_compare.compare(before, other), before, other, console)
+    assert "was busy" in console.export_text()
     as_json = bench_compare.as_json(changes, before)
     assert as_json["changes"]["encode_2000"]["is"] == "slower"
