@@ -305,7 +305,7 @@ class Turns:
             settle()
 
         # As the engine: the connection's own outlet where it has one.
-        core.send, core.after = getattr(rpc, "outlet", rpc.send_raw), after
+        core.send, core.after = rpc.outlet, after
         return lambda: requests_of(self.stream, ends)
 
     async def _echo(self, stack: AsyncExitStack) -> Callable[[], list[bytes]]:
