@@ -193,19 +193,10 @@ cdef class Signer:
 
     cdef int _set_up_nonces(self) except -1:
         """Hash nonces here from now on, if the known key and this one sign as by the library's."""
-        cdef void *ours = <void *> &rfc6979_nonce
-        cdef uint8_t signature[2][64]
-        cdef int recid[2]
-        cdef const uint8_t *key
-        for key in (<const uint8_t *> KNOWN_KEY, <const uint8_t *> self._key):
-            if not (library_sign(&self._api, self._context, key, KNOWN_DIGEST, NULL,
-                                 signature[0], &recid[0])
-                    and library_sign(&self._api, self._context, key, KNOWN_DIGEST, ours,
-                                     signature[1], &recid[1])):
-                return 0
-            if recid[0] != recid[1] or memcmp(signature[0], signature[1], 64) != 0:
-                return 0
-        self._nonce_function = ours
+        if not (same_signature(&self._api, self._context, KNOWN_KEY, KNOWN_DIGEST)
+                and same_signature(&self._api, self._context, self._key, KNOWN_DIGEST)):
+            return 0
+        self._nonce_function = <void *> &rfc6979_nonce
         self.nonces = "SHA-NI"
         return 0
 
@@ -245,6 +236,18 @@ cdef int library_sign(const secp_api *api, const void *context, const uint8_t *k
     if not api.serialize_compact(context, out64, recid, signature):
         return 0
     return recid[0] < 2     # 2 and 3 (r wrapped around the order, chance 2^-128) have no yParity
+
+
+cdef bint same_signature(const secp_api *api, const void *context, const uint8_t *key32,
+                         const uint8_t *digest32) noexcept nogil:
+    """Whether the key signs the same with our nonce function as with the library's."""
+    cdef uint8_t theirs[64]
+    cdef uint8_t ours[64]
+    cdef int their_recid = 0, our_recid = 0
+    return (library_sign(api, context, key32, digest32, NULL, theirs, &their_recid)
+            and library_sign(api, context, key32, digest32, <void *> &rfc6979_nonce, ours,
+                             &our_recid)
+            and their_recid == our_recid and memcmp(theirs, ours, 64) == 0)
 
 
 cdef int library_address(const secp_api *api, const void *context, const uint8_t *key32,

@@ -29,7 +29,7 @@ def pair(key: int) -> tuple[Signer, Signer]:
 
 
 def digests(count: int, dice: Random) -> Iterator[bytes]:
-    """EDGES, then random ones, of which one in eight is beside the order: 2**256 - 2**128 or more."""
+    """EDGES, then random ones, of which one in eight is near the order: 2**256 - 2**128 or more."""
     for i in range(count):
         if i < len(EDGES):
             yield EDGES[i].to_bytes(32, "big")
