@@ -14,7 +14,7 @@ PEERS_312 := $(or $(MEVFAST_CACHE),.cache)/bench-venv-312/.packages
 SOURCES := setup.py $(wildcard mevfast/_*.pyx mevfast/*.pxd mevfast/include/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz fuzz-wire test-debug test-sanitize bench build lint chain bytecode clean
+.PHONY: help demo test soak fuzz fuzz-wire fuzz-nonces test-debug test-sanitize bench build lint chain bytecode clean
 .SILENT:
 .DELETE_ON_ERROR:
 
@@ -27,6 +27,8 @@ help:
 	echo "                 ARGS='--family uniswap_v3 --cases 1000 --seed 42'"
 	echo "make fuzz-wire   frames and vector files, guided by coverage, under the sanitizers, a minute;"
 	echo "                 ARGS='wire --seconds 600 --seed 2'"
+	echo "make fuzz-nonces signatures of 100,000 random digests, nonces hashed by the processor's SHA"
+	echo "                 instructions and by the library; ARGS='--count 1000000 --seed 2'"
 	echo "make bench       time every stage from frame to signed transaction; ARGS=--json"
 	echo "make build       .venv and the compiled modules; MEVFAST_DEBUG=1 with bounds checks"
 	echo "make lint        ruff, mypy --strict, no Cython hint, no C warning, the layers"
@@ -75,6 +77,9 @@ sanitized-%:
 fuzz-wire:
 	MEVFAST_SANITIZE=1 $(MAKE) build
 	MEVFAST_SANITIZE=1 tools/sanitized $(PY) -m tests.fuzz $(ARGS)
+
+fuzz-nonces: $(BUILT)
+	$(PY) -m tests.fuzz.nonces $(ARGS)
 
 # Standard output is the bench command's alone, so that ARGS=--json is one object.
 bench: chain bytecode $(PEERS) $(PEERS_312)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench import pools
+from mevfast._bench_wire import time_keccak
 from mevfast._pool import Pool, Refused
 from mevfast._wire import time_parse
 from mevfast.bench_machine import source_commit
@@ -69,6 +70,7 @@ def loops() -> list[tuple[str, Loop]]:
     entries = json.loads((ROOT / "tests/vectors/frames.json").read_text())["frames"]
     frame = next(each["frame"] for each in entries if each["name"] == FRAME).encode()
     found.append(("frame of a V3 swap", lambda count: time_parse(frame, count)))
+    found.append(("keccak of 110 bytes", lambda count: time_keccak(110, count)))
     return found
 
 

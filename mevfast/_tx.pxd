@@ -48,11 +48,15 @@ cdef class Signer:
     # The key: first 32 bytes of a page of its own, locked and left out of core dumps where allowed.
     cdef uint8_t *_key
     cdef readonly bint locked
+    cdef readonly bint undumped
 
     # Either these three are set, or _fallback is coincurve's PrivateKey; `backend` says which.
+    # _nonce_function goes with the three: ours, or NULL for the library's; `nonces` says which.
     cdef secp_api _api
     cdef void *_library
     cdef void *_context
+    cdef void *_nonce_function
+    cdef readonly str nonces
     cdef object _fallback
     cdef readonly str backend
 
@@ -61,6 +65,7 @@ cdef class Signer:
     cdef bint _open_library(self, str path) except -1
     cdef void _close_library(self) noexcept
     cdef bint _set_up_library(self) except -1
+    cdef int _set_up_nonces(self) except -1
     cdef int _set_up_fallback(self) except -1
 
 
@@ -71,10 +76,13 @@ cdef int signer_sign(Signer signer, const uint8_t *digest32, uint8_t *out64, int
 # (2-4 hops, pools of known kind, fees of at most 24 bits, known funding).
 cdef Py_ssize_t encode_execute(const swap_plan *plan, uint8_t *out, size_t cap) noexcept nogil
 
-# The raw signed type-2 transaction and its hash, unless tx_hash32 is NULL; -1 where cap < n + TX_OVERHEAD or signing failed.
-# data must not overlap out.
+# The raw signed type-2 transaction and its hash; -1 where cap < n + TX_OVERHEAD or signing failed.
+# data must not overlap out. Without tx_hash32 (NULL) nothing waits for the hash: tx_hash makes it later.
 cdef Py_ssize_t tx_encode_signed(Signer signer, const tx_fields *tx, const uint8_t *data, size_t n,
                                  uint8_t *out, size_t cap, uint8_t *tx_hash32) noexcept nogil
+
+# The hash of a raw transaction.
+cdef void tx_hash(const uint8_t *raw, size_t n, uint8_t *out32) noexcept nogil
 
 # The eth_sendRawTransaction request; -1 where cap < 2 n + SEND_RAW_OVERHEAD.
 cdef Py_ssize_t encode_send_raw(uint64_t request_id, const uint8_t *raw, size_t n,

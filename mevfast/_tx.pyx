@@ -1,7 +1,8 @@
 """Calldata, RLP, keccak, signature: from a sized plan to the bytes of eth_sendRawTransaction.
 
 Owns the signing key while the process runs and every byte layout on the way out. No I/O and no
-curve arithmetic: signatures come from libsecp256k1 with its own RFC 6979 nonces.
+curve arithmetic: signatures come from libsecp256k1, with RFC 6979 nonces that the SHA instructions
+of the processor hash where it has them, else the library; the bytes are the same.
 
 Sources: Ethereum Yellow Paper appendix B (RLP), EIP-155, EIP-2930, EIP-1559 (transactions), EIP-55
 (checksums), EIP-1014 (CREATE2), Solidity's contract ABI specification (calldata).
@@ -27,6 +28,11 @@ from coincurve import _libsecp256k1
 cdef extern from "keccak.h" nogil:
     void c_keccak256 "keccak256"(uint8_t *out, const uint8_t *data, size_t n)
 
+cdef extern from "rfc6979.h" nogil:
+    bint rfc6979_can_run()
+    int rfc6979_nonce(uint8_t *nonce32, const uint8_t *digest32, const uint8_t *key32,
+                      const uint8_t *algorithm16, void *data, unsigned int counter)
+
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *memory, size_t n)
 
@@ -37,7 +43,7 @@ cdef extern from "<dlfcn.h>" nogil:
     int dlclose(void *library)
 
 cdef extern from "<sys/mman.h>" nogil:
-    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_DONTDUMP
+    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MADV_DONTDUMP, MADV_WIPEONFORK
     void *MAP_FAILED
     void *mmap(void *address, size_t n, int protection, int flags, int fd, long offset)
     int munmap(void *address, size_t n)
@@ -75,12 +81,15 @@ cdef class Signer:
     `key` is 32 bytes, wiped before this returns, whatever happens. `library` is a libsecp256k1 with
     the recovery module (default: coincurve's own); where it lacks a function or misses a known
     answer, signing goes through coincurve's Python API (`backend` says so), which keeps the key in
-    ordinary memory. `locked` says whether the key's page is kept out of swap.
+    ordinary memory. `sha_ni` False leaves the nonces to the library, as they are without the SHA
+    instructions or where those miss a known answer; `nonces` says who hashes them. `locked` says
+    whether the key's page is kept out of swap, `undumped` whether out of core dumps; a child process
+    gets zeros in its place.
 
     Raises ValueError where the key is not 32 bytes or not between 1 and the group order.
     """
 
-    def __cinit__(self, bytearray key not None, str library=None):
+    def __cinit__(self, bytearray key not None, str library=None, bint sha_ni=True):
         cdef Py_ssize_t n = len(key)
         cdef void *page
         try:
@@ -91,13 +100,16 @@ cdef class Signer:
                 raise MemoryError("no page for the signing key")
             self._key = <uint8_t *> page
             self.locked = mlock(page, KEY_PAGE) == 0
-            madvise(page, KEY_PAGE, MADV_DONTDUMP)
+            self.undumped = madvise(page, KEY_PAGE, MADV_DONTDUMP) == 0
+            madvise(page, KEY_PAGE, MADV_WIPEONFORK)
             memcpy(self._key, PyByteArray_AS_STRING(key), 32)
         finally:
             explicit_bzero(PyByteArray_AS_STRING(key), n)
         if not (self._open_library(library or _libsecp256k1.__file__) and self._set_up_library()):
             self._close_library()
             self._set_up_fallback()
+        elif sha_ni and rfc6979_can_run():
+            self._set_up_nonces()
 
     def __dealloc__(self):
         self._close_library()
@@ -168,16 +180,25 @@ cdef class Signer:
             return False
         if memcmp(address, <const uint8_t *> KNOWN_ADDRESS, 20) != 0:
             return False
-        if not library_sign(&self._api, self._context, key, KNOWN_DIGEST, signature, &recid):
+        if not library_sign(&self._api, self._context, key, KNOWN_DIGEST, NULL, signature, &recid):
             return False
         signature[64] = <uint8_t> recid
         if memcmp(signature, <const uint8_t *> KNOWN_SIGNATURE, 65) != 0:
             return False
         if not library_address(&self._api, self._context, self._key, address):
             raise_key_range()
-        self.backend = "libsecp256k1"
+        self.backend = self.nonces = "libsecp256k1"
         self.address = checksum_address(address)
         return True
+
+    cdef int _set_up_nonces(self) except -1:
+        """Hash nonces here from now on, if the known key and this one sign as by the library's."""
+        if not (same_signature(&self._api, self._context, KNOWN_KEY, KNOWN_DIGEST)
+                and same_signature(&self._api, self._context, self._key, KNOWN_DIGEST)):
+            return 0
+        self._nonce_function = <void *> &rfc6979_nonce
+        self.nonces = "SHA-NI"
+        return 0
 
     cdef int _set_up_fallback(self) except -1:
         """The same through coincurve, whose PrivateKey holds the key as bytes nobody can wipe."""
@@ -195,8 +216,8 @@ cdef class Signer:
             raise_key_range()
         point = self._fallback.public_key.format(compressed=False)
         c_keccak256(hashed, <const uint8_t *> point + 1, 64)
-        self.backend = "coincurve"
-        self.locked = False
+        self.backend = self.nonces = "coincurve"
+        self.locked = self.undumped = False
         self.address = checksum_address(hashed + 12)
         return 0
 
@@ -206,14 +227,27 @@ cdef int raise_key_range() except -1:
 
 
 cdef int library_sign(const secp_api *api, const void *context, const uint8_t *key32,
-                      const uint8_t *digest32, uint8_t *out64, int *recid) noexcept nogil:
+                      const uint8_t *digest32, void *nonce_function, uint8_t *out64,
+                      int *recid) noexcept nogil:
     cdef uint8_t signature[SECP256K1_RECOVERABLE_BYTES]
-    # No nonce function of ours: NULL is the library's RFC 6979, and it always returns the lower s.
-    if not api.sign_recoverable(context, signature, digest32, key32, NULL, NULL):
+    # Without a nonce function it is the library's own RFC 6979; it always returns the lower s.
+    if not api.sign_recoverable(context, signature, digest32, key32, nonce_function, NULL):
         return 0
     if not api.serialize_compact(context, out64, recid, signature):
         return 0
     return recid[0] < 2     # 2 and 3 (r wrapped around the order, chance 2^-128) have no yParity
+
+
+cdef bint same_signature(const secp_api *api, const void *context, const uint8_t *key32,
+                         const uint8_t *digest32) noexcept nogil:
+    """Whether the key signs the same with our nonce function as with the library's."""
+    cdef uint8_t theirs[64]
+    cdef uint8_t ours[64]
+    cdef int their_recid = 0, our_recid = 0
+    return (library_sign(api, context, key32, digest32, NULL, theirs, &their_recid)
+            and library_sign(api, context, key32, digest32, <void *> &rfc6979_nonce, ours,
+                             &our_recid)
+            and their_recid == our_recid and memcmp(theirs, ours, 64) == 0)
 
 
 cdef int library_address(const secp_api *api, const void *context, const uint8_t *key32,
@@ -248,7 +282,8 @@ cdef int signer_sign(Signer signer, const uint8_t *digest32, uint8_t *out64,
                      int *recid) noexcept nogil:
     if signer._context == NULL:
         return fallback_sign(signer, digest32, out64, recid)
-    return library_sign(&signer._api, signer._context, signer._key, digest32, out64, recid)
+    return library_sign(&signer._api, signer._context, signer._key, digest32,
+                        signer._nonce_function, out64, recid)
 
 
 # ---- bytes ----
@@ -349,6 +384,10 @@ cdef Py_ssize_t tx_encode_signed(Signer signer, const tx_fields *tx, const uint8
     if tx_hash32 != NULL:
         c_keccak256(tx_hash32, out, length)
     return <Py_ssize_t> length
+
+
+cdef void tx_hash(const uint8_t *raw, size_t n, uint8_t *out32) noexcept nogil:
+    c_keccak256(out32, raw, n)
 
 
 # ---- calldata ----
@@ -530,10 +569,13 @@ cdef u256 to_u256(value, str name) except *:
 # ---- the fast path, seen from Python: for tests and tools ----
 
 def encode_type2(Signer signer not None, *, chain_id, nonce, max_priority_fee, max_fee, gas_limit,
-                 to, value=0, bytes data=b""):
-    """(raw, hash) of a signed type-2 transaction through tx_encode_signed; fees are below 2**64."""
+                 to, value=0, bytes data=b"", bint hash_later=False):
+    """(raw, hash) of a signed type-2 transaction through tx_encode_signed; fees are below 2**64.
+
+    `hash_later`: the hash by tx_hash, as what is sent first and hashed afterwards.
+    """
     cdef tx_fields tx
-    cdef uint8_t tx_hash[32]
+    cdef uint8_t hashed[32]
     cdef Py_ssize_t n
     cdef bytes recipient = to_address_bytes(to, "to")
     tx.chain_id = unsigned(chain_id, 64, "chain_id")
@@ -545,10 +587,13 @@ def encode_type2(Signer signer not None, *, chain_id, nonce, max_priority_fee, m
     memcpy(tx.to, <const uint8_t *> recipient, 20)
     out = bytearray(len(data) + TX_OVERHEAD)
     n = tx_encode_signed(signer, &tx, <const uint8_t *> data, len(data),
-                         <uint8_t *> PyByteArray_AS_STRING(out), len(out), tx_hash)
+                         <uint8_t *> PyByteArray_AS_STRING(out), len(out),
+                         NULL if hash_later else hashed)
     if n < 0:
         raise RuntimeError(f"{signer.backend} did not sign")
-    return bytes(out[:n]), PyBytes_FromStringAndSize(<char *> tx_hash, 32)
+    if hash_later:
+        tx_hash(<uint8_t *> PyByteArray_AS_STRING(out), n, hashed)
+    return bytes(out[:n]), PyBytes_FromStringAndSize(<char *> hashed, 32)
 
 
 def execute_calldata(*, deadline, funding, token, amount_in, min_profit, hops):

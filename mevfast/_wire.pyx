@@ -6,6 +6,7 @@ object, allocates nothing, keeps no state. What the frames mean for a pool is no
 
 from collections import namedtuple
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.stdint cimport uint8_t
 
 from mevfast.types cimport EVENT_KINDS, WIRE_HEAD, WIRE_LOG, head_event, log_event
@@ -23,6 +24,48 @@ cdef extern from "wire.h" nogil:
     const event_shape event_shapes[1]  # of EVENT_SHAPES
     const uint8_t event_topic0[1][32]  # likewise
     int wire_scan(const char *buf, Py_ssize_t n, log_event *log, head_event *head)
+    int wire_scan_portable(const char *buf, Py_ssize_t n, log_event *log, head_event *head)
+
+cdef extern from *:
+    """
+    enum { TWIN_SWAR, TWIN_PORTABLE, TWIN_AVX2 };
+
+    static int twin_can_run(int twin) {
+    #ifdef HEX_AVX2
+        return twin != TWIN_AVX2 || hex_has_avx2();
+    #else
+        return twin != TWIN_AVX2;
+    #endif
+    }
+
+    /* As hex_bytes, by one of the twins. */
+    static int twin_bytes(int twin, uint8_t *out, const char *p, size_t n_bytes) {
+        uint64_t bad = 0;
+    #ifdef HEX_AVX2
+        if (twin == TWIN_AVX2) return hex_bytes_avx2(out, p, n_bytes);
+    #endif
+        if (twin == TWIN_PORTABLE) return hex_bytes(out, p, n_bytes);
+        for (; n_bytes >= 16; n_bytes -= 16, out += 16, p += 32) hex_thirty_two_swar(out, p, &bad);
+        for (; n_bytes; n_bytes -= 4, out += 4, p += 8) {
+            uint32_t four = hex_eight(p, &bad);
+            memcpy(out, &four, 4);
+        }
+        return bad == 0;
+    }
+
+    /* As hex_word, likewise; SWAR has none of its own. */
+    static int twin_word(int twin, u256 *out, const char *p) {
+    #ifdef HEX_AVX2
+        if (twin == TWIN_AVX2) return hex_word_avx2(out, p);
+    #endif
+        (void)twin;
+        return hex_word(out, p);
+    }
+    """
+    int TWIN_SWAR, TWIN_PORTABLE, TWIN_AVX2
+    bint twin_can_run(int twin) nogil
+    bint twin_bytes(int twin, uint8_t *out, const char *p, size_t n_bytes) nogil
+    bint twin_word(int twin, u256 *out, const char *p) nogil
 
 
 # By enum event_kind, in its order.
@@ -97,16 +140,42 @@ cdef object _int(const u256 *word):
 EVENTS = _events()
 
 
-def parse(bytes frame not None):
+# The twins of hex.h that this processor runs; frames are read by the last one.
+_TWINS = {"swar": TWIN_SWAR, "portable": TWIN_PORTABLE, "avx2": TWIN_AVX2}
+TWINS = tuple(name for name, twin in _TWINS.items() if twin_can_run(twin))
+
+
+def hex_decoded(bytes digits not None, str twin not None):
+    """(bytes, word) of hex digits by one of TWINS, None for either where one is no digit: for tests.
+
+    The digits are a multiple of 8; word is the integer of 64 of them, and None for another number.
+    """
+    cdef Py_ssize_t n = len(digits) // 2
+    cdef u256 word
+    cdef int which = _TWINS[twin]
+    if len(digits) % 8 or twin not in TWINS:
+        raise ValueError(f"expected 8 digits or 16 and so on, and a twin of {TWINS}, "
+                         f"was {len(digits)}, {twin!r}")
+    out = bytearray(n)
+    good = twin_bytes(which, <uint8_t *>PyByteArray_AS_STRING(out), <const char *>digits, n)
+    has_word = n == 32 and twin_word(which, &word, <const char *>digits)
+    return bytes(out) if good else None, _int(&word) if has_word else None
+
+
+def parse(bytes frame not None, bint portable=False):
     """The message in one frame as a dict of ints and bytes, or None where it is no log or head.
 
     For tests and tools; `topics` holds topics 1-3 and `words` the first 30 words of data, as
-    unsigned 256-bit integers.
+    unsigned 256-bit integers. `portable`: as it is read where there is no AVX2.
     """
     cdef log_event log
     cdef head_event head
-    cdef int message = wire_parse(<const char *>frame, len(frame), &log, &head)
-    cdef int i
+    cdef const char *buf = <const char *>frame
+    cdef int message, i
+    if portable:
+        message = wire_scan_portable(buf, len(frame), &log, &head)
+    else:
+        message = wire_parse(buf, len(frame), &log, &head)
     if message == WIRE_LOG:
         return {
             "message": "log",

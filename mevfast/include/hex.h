@@ -1,5 +1,8 @@
-/* ASCII hex -> bytes and integers, either case: 32 digits a step with SSE2, which every x86-64 has,
- * eight digits a step (SWAR) for the rest, and everywhere with HEX_PORTABLE or without SSE2.
+/* ASCII hex -> bytes and integers, either case, by three twins that agree on every input.
+ *
+ * hex_*: 32 digits a step with SSE2, which every x86-64 has, eight digits a step (SWAR) for the rest,
+ * and everywhere with HEX_PORTABLE or without SSE2. hex_*_avx2: 64 digits a step, only where
+ * hex_has_avx2() says so; whoever calls them is compiled for AVX2 too (HEX_AVX2), or nothing is inlined.
  *
  * Every function reads exactly the characters it is told to, and says 0 where
  * one of them is no hex digit; what it wrote by then means nothing.
@@ -15,6 +18,10 @@
 #define HEX_SSE2 1
 #include <emmintrin.h>
 #endif
+#if defined(__x86_64__) && !defined(HEX_PORTABLE)
+#define HEX_AVX2 __attribute__((target("avx2")))
+#include <immintrin.h>
+#endif
 
 #include "u256.h"
 
@@ -24,13 +31,13 @@
 
 #define HEX_EACH(byte) (0x0101010101010101ull * (byte))
 
-/* Four bytes from p[0..7], first digit in the lowest byte; a bit of *bad is set unless all are digits.
+/* Four bytes from eight digits, the first one in the lowest byte; a bit of *bad is set unless all
+ * are digits.
  *
  * For a byte c below 0x80, bit 7 of c + (0x80 - k) says c >= k, without carry into its neighbour.
  */
-static inline uint32_t hex_eight(const char *p, uint64_t *bad) {
-    uint64_t x, low, lower, digit, letter, nibbles;
-    memcpy(&x, p, 8);
+static inline uint32_t hex_four_of(uint64_t x, uint64_t *bad) {
+    uint64_t low, lower, digit, letter, nibbles;
     low = x & HEX_EACH(0x7f);
     lower = low | HEX_EACH(0x20);
     digit = (low + HEX_EACH(0x80 - '0')) & ~(low + HEX_EACH(0x80 - '9' - 1));
@@ -40,6 +47,13 @@ static inline uint32_t hex_eight(const char *p, uint64_t *bad) {
     nibbles = (nibbles << 4 | nibbles >> 8) & 0x00ff00ff00ff00ffull;
     nibbles = (nibbles | nibbles >> 8) & 0x0000ffff0000ffffull;
     return (uint32_t)(nibbles | nibbles >> 16);
+}
+
+/* The same of p[0..7]. */
+static inline uint32_t hex_eight(const char *p, uint64_t *bad) {
+    uint64_t x;
+    memcpy(&x, p, 8);
+    return hex_four_of(x, bad);
 }
 
 #ifdef HEX_SSE2
@@ -57,6 +71,14 @@ static inline __m128i hex_lanes(const char *p, __m128i *valid) {
 }
 #endif
 
+/* Sixteen bytes from p[0..31], by SWAR alone. */
+static inline void hex_thirty_two_swar(uint8_t *out, const char *p, uint64_t *bad) {
+    for (int i = 0; i < 4; i++) {
+        uint32_t four = hex_eight(p + 8 * i, bad);
+        memcpy(out + 4 * i, &four, 4);
+    }
+}
+
 /* Sixteen bytes from p[0..31]. */
 static inline void hex_thirty_two(uint8_t *out, const char *p, uint64_t *bad) {
 #ifdef HEX_SSE2
@@ -65,10 +87,7 @@ static inline void hex_thirty_two(uint8_t *out, const char *p, uint64_t *bad) {
     _mm_storeu_si128((__m128i *)(void *)out, _mm_packus_epi16(first, second));
     *bad |= (uint64_t)_mm_movemask_epi8(valid) ^ 0xffff;
 #else
-    for (int i = 0; i < 4; i++) {
-        uint32_t four = hex_eight(p + 8 * i, bad);
-        memcpy(out + 4 * i, &four, 4);
-    }
+    hex_thirty_two_swar(out, p, bad);
 #endif
 }
 
@@ -91,6 +110,75 @@ static inline int hex_word(u256 *out, const char *p) {
     for (int limb = 0; limb < 4; limb++) out->w[limb] = __builtin_bswap64(big_endian[3 - limb]);
     return 1;
 }
+
+#ifdef HEX_AVX2
+static inline int hex_has_avx2(void) {
+    return __builtin_cpu_supports("avx2") != 0;
+}
+
+/* The values of 32 digits; a bit of *bad's upper nibbles is set unless all are digits.
+ *
+ * Two sums, of which the smaller one is below 16 for a digit alone: c + 0xc6 puts 0-9 at the upper
+ * end of a byte, where a saturating step parts them from what lies below; letters count from 10 on.
+ */
+HEX_AVX2 static inline __m256i hex_values_avx2(const char *p, __m256i *bad) {
+    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i high = _mm256_add_epi8(x, _mm256_set1_epi8((char)(0xff - '9')));
+    __m256i digit = _mm256_sub_epi8(_mm256_subs_epu8(high, _mm256_set1_epi8(6)), _mm256_set1_epi8((char)0xf0));
+    __m256i upper = _mm256_sub_epi8(_mm256_and_si256(x, _mm256_set1_epi8((char)0xdf)), _mm256_set1_epi8('A'));
+    __m256i letter = _mm256_adds_epu8(upper, _mm256_set1_epi8(10));
+    __m256i value = _mm256_min_epu8(digit, letter);
+    *bad = _mm256_or_si256(*bad, value);
+    /* the first digit of a pair is worth 16 */
+    return _mm256_maddubs_epi16(value, _mm256_set1_epi16(0x0110));
+}
+
+HEX_AVX2 static inline int hex_good_avx2(__m256i bad) {
+    return _mm256_testz_si256(bad, _mm256_set1_epi8((char)0xf0));
+}
+
+/* Sixteen bytes from 32 digits. */
+HEX_AVX2 static inline void hex_sixteen_avx2(uint8_t *out, const char *p, __m256i *bad) {
+    __m256i pairs = hex_values_avx2(p, bad);
+    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    _mm_storeu_si128((__m128i *)(void *)out, bytes);
+}
+
+/* As hex_bytes. */
+HEX_AVX2 static inline int hex_bytes_avx2(uint8_t *out, const char *p, size_t n_bytes) {
+    __m256i bad = _mm256_setzero_si256();
+    uint64_t bad_eight = 0;
+    size_t i = 0;
+    for (; i + 32 <= n_bytes; i += 32) {
+        __m256i first = hex_values_avx2(p + 2 * i, &bad), second = hex_values_avx2(p + 2 * i + 32, &bad);
+        /* lanes are packed one by one: their quarters come as 0, 2, 1, 3 */
+        __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(first, second), 0xd8);
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), bytes);
+    }
+    if (i + 16 <= n_bytes) {
+        hex_sixteen_avx2(out + i, p + 2 * i, &bad);
+        i += 16;
+    }
+    for (; i < n_bytes; i += 4) {
+        uint32_t four = hex_eight(p + 2 * i, &bad_eight);
+        memcpy(out + i, &four, 4);
+    }
+    return hex_good_avx2(bad) & (bad_eight == 0);
+}
+
+/* As hex_word. */
+HEX_AVX2 static inline int hex_word_avx2(u256 *out, const char *p) {
+    const __m256i swap = _mm256_broadcastsi128_si256(
+        _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    __m256i bad = _mm256_setzero_si256();
+    __m256i first = hex_values_avx2(p, &bad), second = hex_values_avx2(p + 32, &bad);
+    __m256i limbs = _mm256_shuffle_epi8(_mm256_packus_epi16(first, second), swap);
+    if (!hex_good_avx2(bad)) return 0;
+    /* packed as 0, 2, 1, 3; wanted last to first */
+    _mm256_storeu_si256((__m256i *)(void *)out->w, _mm256_permute4x64_epi64(limbs, 0x27));
+    return 1;
+}
+#endif
 
 /* The value of one digit, or -1. */
 static inline int hex_digit(char c) {

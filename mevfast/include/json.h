@@ -33,6 +33,16 @@ static inline const char *json_expect(const char *p, const char *end, char c) {
 
 /* The first quote, backslash, control or non-ASCII character of p..end, or end. */
 static inline const char *json_plain(const char *p, const char *end) {
+#ifdef HEX_SSE2
+    while (end - p >= 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i special = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+        /* signed: what is beyond ASCII is less than a space, as controls are */
+        unsigned places = (unsigned)_mm_movemask_epi8(_mm_or_si128(special, _mm_cmplt_epi8(x, _mm_set1_epi8(' '))));
+        if (places) return p + __builtin_ctz(places);
+        p += 16;
+    }
+#endif
     while (end - p >= 8) {
         uint64_t x, low, special;
         memcpy(&x, p, 8);
@@ -163,22 +173,27 @@ static inline const char *json_skip(const char *p, const char *end) {
  * that is looked for here is spelt with one, but it could be.
  */
 static inline const char *json_next(const char *p, const char *end, int first, const char **key, size_t *n_key) {
-    p = json_space(p, end);
-    if (p == end) return NULL;
-    if (*p == '}') {
-        *key = NULL;
-        return p + 1;
-    }
-    if (!first) {
-        if (*p != ',') return NULL;
-        p = json_space(p + 1, end);
+    if (!first && end - p > 2 && p[0] == ',' && p[1] == '"') {
+        p++; /* as nodes write it, without white space */
+    } else {
+        p = json_space(p, end);
         if (p == end) return NULL;
+        if (*p == '}') {
+            *key = NULL;
+            return p + 1;
+        }
+        if (!first) {
+            if (*p != ',') return NULL;
+            p = json_space(p + 1, end);
+            if (p == end) return NULL;
+        }
+        if (*p != '"') return NULL;
     }
-    if (*p != '"') return NULL;
     *key = ++p;
     p = json_plain(p, end);
     if (p == end || *p != '"') return NULL;
     *n_key = (size_t)(p - *key);
+    if (end - p > 2 && p[1] == ':' && (uint8_t)p[2] > ' ') return p + 2;
     p = json_expect(p + 1, end, ':');
     return p ? json_space(p, end) : NULL;
 }

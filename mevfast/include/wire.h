@@ -4,6 +4,9 @@
  * order with any others between them, but a frame that is not whole, well-formed
  * JSON, that names a field twice, or whose fields are not what the protocol
  * says, is WIRE_OTHER and left to the general parser. A log is named by its topic0.
+ *
+ * What reads hex is compiled twice, from wire_fields.h, so that it is inlined for AVX2 and without it;
+ * which of the two runs is asked of the processor once a frame.
  */
 #ifndef MEVFAST_WIRE_H
 #define MEVFAST_WIRE_H
@@ -35,13 +38,7 @@ enum {
     WIRE_HEAD_FIELDS = WIRE_NUMBER | WIRE_HASH | WIRE_PARENT_HASH | WIRE_TIMESTAMP | WIRE_GAS_LIMIT
 };
 
-/* ---- Values. Each returns the position behind the value, or NULL where it is not of that form. ---- */
-
-/* "0x" and exactly 2 * n digits; n is a multiple of 4. */
-static inline const char *wire_fixed(const char *p, const char *end, uint8_t *out, int n) {
-    if (end - p < 2 * n + 4 || memcmp(p, "\"0x", 3) != 0 || p[2 * n + 3] != '"') return NULL;
-    return hex_bytes(out, p + 3, (size_t)n) ? p + 2 * n + 4 : NULL;
-}
+/* ---- Values that are no fixed number of digits, likewise for both twins ---- */
 
 /* "0x" and 1-16 digits whose value is at most max. */
 static inline const char *wire_quantity(const char *p, const char *end, uint64_t max, uint64_t *out) {
@@ -49,6 +46,23 @@ static inline const char *wire_quantity(const char *p, const char *end, uint64_t
     uint64_t value = 0;
     int digit;
     if (end - p < 5 || memcmp(p, "\"0x", 3) != 0) return NULL;
+    if (end - p >= 12) { /* up to eight digits in one step: no branch depends on their number */
+        uint64_t digits, quote, bad = 0;
+        int n;
+        memcpy(&digits, start, 8);
+        quote = digits ^ HEX_EACH('"');
+        quote = (quote - HEX_EACH(1)) & ~quote & HEX_EACH(0x80); /* its lowest bit is the first quote's */
+        n = quote ? __builtin_ctzll(quote) >> 3 : 8;
+        if (n == 0) return NULL;
+        if (start[n] == '"') {
+            /* the last digit at the end, zeros before the first */
+            if (n < 8) digits = digits << (64 - 8 * n) | HEX_EACH('0') >> (8 * n);
+            value = __builtin_bswap32(hex_four_of(digits, &bad));
+            if (bad || value > max) return NULL;
+            *out = value;
+            return start + n + 1;
+        }
+    }
     for (p = start; p < end && (digit = hex_digit(*p)) >= 0; p++) {
         if (p - start == 16) return NULL;
         value = value << 4 | (uint64_t)digit;
@@ -71,106 +85,33 @@ static inline const char *wire_bool(const char *p, const char *end, uint8_t *out
     return after ? after : json_literal(p, end, "false", 5);
 }
 
-static inline const char *wire_topics(const char *p, const char *end, log_event *log) {
-    uint8_t n = 0;
-    if (!(p = json_expect(p, end, '['))) return NULL;
-    p = json_space(p, end);
-    if (p < end && *p == ']') return log->n_topics = 0, p + 1;
-    for (;;) {
-        if (n == 4 || end - p < 68) return NULL;
-        if (n == 0) p = wire_fixed(p, end, log->topic0, 32);
-        else if (memcmp(p, "\"0x", 3) != 0 || p[67] != '"' || !hex_word(&log->topic[n - 1], p + 3)) return NULL;
-        else p += 68;
-        if (!p) return NULL;
-        n++;
-        p = json_space(p, end);
-        if (p == end) return NULL;
-        if (*p == ']') break;
-        if (*p != ',') return NULL;
-        p = json_space(p + 1, end);
-    }
-    log->n_topics = n;
-    return p + 1;
+/* ---- The two twins ---- */
+
+/* Not all of it: words and topics are set as far as they are counted. */
+static inline void wire_begin(log_event *log, head_event *head) {
+    log->removed = 0;
+    memset(log->topic0, 0, sizeof log->topic0);
+    head->base_fee = 0;
+    head->has_bloom = 0;
 }
 
-/* 256 bytes, or null where the node has none yet. */
-static inline const char *wire_bloom(const char *p, const char *end, head_event *head) {
-    const char *after = json_literal(p, end, "null", 4);
-    if (after) return after;
-    after = wire_fixed(p, end, head->logs_bloom, 256);
-    head->has_bloom = after != NULL;
-    return after;
-}
+#define WIRE_TARGET
+#define WIRE_AS(name) name
+#define WIRE_HEX(name) hex_##name
+#include "wire_fields.h"
+#undef WIRE_TARGET
+#undef WIRE_AS
+#undef WIRE_HEX
 
-/* Whole words into word[]; what is beyond them must be hex too, and is only marked. */
-static inline const char *wire_data(const char *p, const char *end, log_event *log) {
-    const char *rest;
-    uint8_t n = 0;
-    if (end - p < 4 || memcmp(p, "\"0x", 3) != 0) return NULL;
-    p += 3;
-    while (n < EVENT_MAX_WORDS && end - p >= 64 && hex_word(&log->word[n], p)) {
-        n++;
-        p += 64;
-    }
-    rest = p;
-    if (p < end && *p != '"') p = hex_span(p, end);
-    if (p == end || *p != '"' || (p - rest) & 1) return NULL;
-    log->n_words = n;
-    log->truncated = p > rest;
-    return p + 1;
-}
-
-/* ---- The object ---- */
-
-/* Which field a key names, 0 for any other; *value is where its value ends, NULL where it is malformed. */
-static inline int wire_field(const char *key, size_t n, const char *p, const char *end, log_event *log,
-                             head_event *head, const char **value) {
-#define WIRE_KEY(name, field, parse) \
-    if (memcmp(key, name, sizeof name - 1) == 0) return *value = (parse), (field)
-    switch (n) {
-    case 4:
-        WIRE_KEY("data", WIRE_DATA, wire_data(p, end, log));
-        WIRE_KEY("hash", WIRE_HASH, wire_fixed(p, end, head->hash, 32));
-        return 0;
-    case 6:
-        WIRE_KEY("topics", WIRE_TOPICS, wire_topics(p, end, log));
-        WIRE_KEY("number", WIRE_NUMBER, wire_quantity(p, end, UINT64_MAX, &head->number));
-        return 0;
-    case 7:
-        WIRE_KEY("address", WIRE_ADDRESS, wire_fixed(p, end, log->address, 20));
-        WIRE_KEY("removed", WIRE_REMOVED, wire_bool(p, end, &log->removed));
-        return 0;
-    case 8:
-        WIRE_KEY("logIndex", WIRE_LOG_INDEX, wire_index(p, end, &log->log_index));
-        WIRE_KEY("gasLimit", WIRE_GAS_LIMIT, wire_quantity(p, end, UINT64_MAX, &head->gas_limit));
-        return 0;
-    case 9:
-        WIRE_KEY("blockHash", WIRE_BLOCK_HASH, wire_fixed(p, end, log->block_hash, 32));
-        WIRE_KEY("logsBloom", WIRE_LOGS_BLOOM, wire_bloom(p, end, head));
-        WIRE_KEY("timestamp", WIRE_TIMESTAMP, wire_quantity(p, end, UINT64_MAX, &head->timestamp));
-        return 0;
-    case 10:
-        WIRE_KEY("parentHash", WIRE_PARENT_HASH, wire_fixed(p, end, head->parent_hash, 32));
-        return 0;
-    case 11:
-        WIRE_KEY("blockNumber", WIRE_BLOCK_NUMBER, wire_quantity(p, end, UINT64_MAX, &log->block_number));
-        return 0;
-    case 13:
-        WIRE_KEY("baseFeePerGas", WIRE_BASE_FEE,
-                 p < end && *p == 'n' ? json_literal(p, end, "null", 4)
-                                      : wire_quantity(p, end, UINT64_MAX, &head->base_fee));
-        return 0;
-    case 15:
-        WIRE_KEY("transactionHash", WIRE_TX_HASH, wire_fixed(p, end, log->tx_hash, 32));
-        return 0;
-    case 16:
-        WIRE_KEY("transactionIndex", WIRE_TX_INDEX, wire_index(p, end, &log->tx_index));
-        return 0;
-    default:
-        return 0;
-    }
-#undef WIRE_KEY
-}
+#ifdef HEX_AVX2
+#define WIRE_TARGET HEX_AVX2
+#define WIRE_AS(name) name##_avx2
+#define WIRE_HEX(name) hex_##name##_avx2
+#include "wire_fields.h"
+#undef WIRE_TARGET
+#undef WIRE_AS
+#undef WIRE_HEX
+#endif
 
 /* Names the event of a complete log by its topic0. */
 static inline void wire_name(log_event *log) {
@@ -179,82 +120,24 @@ static inline void wire_name(log_event *log) {
     log->misshapen = shape && !event_fits(shape, log);
 }
 
-/* The object at p, `params.result`. A field that is not as expected counts only against the kind of
- * message that needs it: a log may carry a `timestamp` of any form. */
-static inline const char *wire_result(const char *p, const char *end, log_event *log, head_event *head, int *message) {
-    const char *key, *value;
-    size_t n_key = 0;
-    int seen = 0, bad = 0;
-    if (!(p = json_expect(p, end, '{'))) return NULL;
-    for (int first = 1;; first = 0) {
-        int field;
-        if (!(p = json_next(p, end, first, &key, &n_key))) return NULL;
-        if (!key) break;
-        value = NULL;
-        field = wire_field(key, n_key, p, end, log, head, &value);
-        if (seen & field) return NULL;
-        seen |= field;
-        if (!value) {
-            bad |= field;
-            value = json_skip(p, end);
-            if (!value) return NULL;
-        }
-        p = value;
-    }
-    if ((seen & WIRE_LOG_FIELDS) == WIRE_LOG_FIELDS && !(bad & (WIRE_LOG_FIELDS | WIRE_REMOVED))) *message = WIRE_LOG;
-    else if ((seen & WIRE_HEAD_FIELDS) == WIRE_HEAD_FIELDS
-             && !(bad & (WIRE_HEAD_FIELDS | WIRE_BASE_FEE | WIRE_LOGS_BLOOM)))
-        *message = WIRE_HEAD;
-    return p;
-}
-
-static inline const char *wire_params(const char *p, const char *end, log_event *log, head_event *head, int *message) {
-    const char *key;
-    size_t n_key = 0;
-    int seen = 0;
-    if (!(p = json_expect(p, end, '{'))) return NULL;
-    for (int first = 1;; first = 0) {
-        if (!(p = json_next(p, end, first, &key, &n_key)) || !key) return p;
-        if (n_key == 6 && memcmp(key, "result", 6) == 0) {
-            if (seen++) return NULL;
-            p = wire_result(p, end, log, head, message);
-        } else {
-            p = json_skip(p, end);
-        }
-        if (!p) return NULL;
-    }
+/* As wire_scan, by the twin that every processor has. */
+static inline int wire_scan_portable(const char *buf, ptrdiff_t n, log_event *log, head_event *head) {
+    int message = wire_read(buf, buf + (n > 0 ? n : 0), log, head);
+    if (message == WIRE_LOG) wire_name(log);
+    return message;
 }
 
 /* Reads one whole frame buf[0..n). Returns an enum wire_message and fills the struct it names; the
  * contents of the other one, or of both after WIRE_OTHER, mean nothing. */
 static inline int wire_scan(const char *buf, ptrdiff_t n, log_event *log, head_event *head) {
-    static const char method[] = "\"eth_subscription\"";
-    const char *p, *key, *end = buf + (n > 0 ? n : 0);
-    size_t n_key = 0;
-    int message = WIRE_OTHER, methods = 0, params = 0;
-    /* not all of it: words and topics are set as far as they are counted */
-    log->removed = 0;
-    memset(log->topic0, 0, sizeof log->topic0);
-    head->base_fee = 0;
-    head->has_bloom = 0;
-    if (!(p = json_expect(buf, end, '{'))) return WIRE_OTHER;
-    for (int first = 1;; first = 0) {
-        if (!(p = json_next(p, end, first, &key, &n_key))) return WIRE_OTHER;
-        if (!key) break;
-        if (n_key == 6 && memcmp(key, "method", 6) == 0) {
-            if (methods++) return WIRE_OTHER;
-            p = json_literal(p, end, method, sizeof method - 1);
-        } else if (n_key == 6 && memcmp(key, "params", 6) == 0) {
-            if (params++) return WIRE_OTHER;
-            p = wire_params(p, end, log, head, &message);
-        } else {
-            p = json_skip(p, end);
-        }
-        if (!p) return WIRE_OTHER;
+#ifdef HEX_AVX2
+    if (hex_has_avx2()) {
+        int message = wire_read_avx2(buf, buf + (n > 0 ? n : 0), log, head);
+        if (message == WIRE_LOG) wire_name(log);
+        return message;
     }
-    if (!methods || json_space(p, end) != end) return WIRE_OTHER;
-    if (message == WIRE_LOG) wire_name(log);
-    return message;
+#endif
+    return wire_scan_portable(buf, n, log, head);
 }
 
 #endif

@@ -11,6 +11,8 @@ int scan_exact(const char *frame, size_t n) {
     if (copy == 0) return -1;
     memcpy(copy, frame, n);
     int message = wire_scan(copy + (n == 0), (long)n, &log, &head);
+    (void)wire_scan_portable(copy + (n == 0), (long)n, &log, &head);
+    (void)wire_scan_portable(copy + (n == 0), (long)n, &log, &head);
     free(copy);
     return message;
 }

@@ -11,9 +11,11 @@ from typing import Any
 
 from mevfast import _wire, verify
 from mevfast.errors import DataError
-from tests.unit import wire_oracle
+from tests.unit import wire_nodes, wire_oracle
 
 VECTORS = Path(__file__).parents[1] / "vectors"
+SPELT = ("v3_swap", "head_plain")
+"""The recorded frames that inputs start from in every node's spelling."""
 _POOLS, _CASES = 2, 3
 """Of each vector file that inputs start from: its smallest pools, and as many of their cases."""
 
@@ -26,8 +28,12 @@ _FORMS: list[Any] = [
 
 
 def wire(frame: bytes) -> None:
-    """What _wire decodes is what orjson sees; what it does not, orjson does not see either."""
+    """What _wire decodes is what orjson sees; what it does not, orjson does not see either.
+
+    With AVX2 and without it.
+    """
     event, expected = _wire.parse(frame), wire_oracle.read(frame)
+    assert event == _wire.parse(frame, portable=True), "the twins disagree"
     if event is not None:
         assert event == expected, f"decoded {event}, orjson sees {expected}"
     else:
@@ -35,13 +41,14 @@ def wire(frame: bytes) -> None:
 
 
 def wire_seeds() -> list[bytes]:
-    """Frames as a node sent them; and one with white space and every form of a value in it."""
+    """Frames as a node sent them and as others would; two with every form of a value in them."""
     entries = json.loads((VECTORS / "frames.json").read_text())["frames"]
     frames = [entry["frame"] for entry in entries]
     message = json.loads(frames[0])
     message["params"]["result"]["x"] = _FORMS
     frames += [json.dumps(message, indent=1), json.dumps({"x": _FORMS} | message)]
-    return [frame.encode() for frame in frames]
+    recorded = [entry["frame"].encode() for entry in entries if entry["name"] in SPELT]
+    return [frame.encode() for frame in frames] + list(wire_nodes.spellings(recorded).values())
 
 
 def wire_words() -> list[str]:

@@ -44,10 +44,12 @@ def test_a_wrong_event_and_a_missed_one_break_the_property(monkeypatch: pytest.M
     frame = SEEDS["wire"][0]
     event = wire_oracle.read(frame)
     assert event is not None
-    monkeypatch.setattr(_wire, "parse", lambda _: event | {"log_index": event["log_index"] + 1})
+    monkeypatch.setattr(
+        _wire, "parse", lambda *_, **__: event | {"log_index": event["log_index"] + 1}
+    )
     with pytest.raises(AssertionError, match="orjson sees"):
         targets.wire(frame)
-    monkeypatch.setattr(_wire, "parse", lambda _: None)
+    monkeypatch.setattr(_wire, "parse", lambda *_, **__: None)
     with pytest.raises(AssertionError, match="not decoded"):
         targets.wire(frame)
 

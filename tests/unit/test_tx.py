@@ -150,26 +150,30 @@ def test_nothing_shows_the_key(caplog):
         SIGNER.address = "0x"
 
 
-def locked_and_undumped_bytes() -> int:
-    """Size of this process's mappings that are locked (lo) and left out of core dumps (dd)."""
+def guarded_bytes() -> int:
+    """Size of this process's mappings that are locked (lo), left out of core dumps (dd) and empty
+    for children (wf)."""
     mappings = re.findall(
         r"^Size: +(\d+) kB$.*?^VmFlags:(.*?)$",
         Path("/proc/self/smaps").read_text(),
         re.MULTILINE | re.DOTALL,
     )
-    return sum(int(size) * 1024 for size, flags in mappings if {"lo", "dd"} <= set(flags.split()))
+    return sum(
+        int(size) * 1024 for size, flags in mappings if {"lo", "dd", "wf"} <= set(flags.split())
+    )
 
 
-def test_key_has_a_locked_page_outside_core_dumps_and_gives_it_back():
+def test_key_has_a_locked_page_outside_core_dumps_and_children_and_gives_it_back():
     if not SIGNER.locked:
         pytest.skip("mlock is not allowed here (RLIMIT_MEMLOCK)")
     if "libasan" in os.environ.get("LD_PRELOAD", ""):
         pytest.skip("the address sanitizer makes mlock do nothing")
-    before = locked_and_undumped_bytes()
+    before = guarded_bytes()
     signer = signer_of(1)
-    assert locked_and_undumped_bytes() == before + 4096
+    assert guarded_bytes() == before + 4096
+    assert signer.undumped
     del signer
-    assert locked_and_undumped_bytes() == before
+    assert guarded_bytes() == before
 
 
 def test_digest_must_have_32_bytes():
@@ -255,9 +259,10 @@ TYPE2 = [
 ]
 
 
-def in_place(transaction: dict, signer: Signer) -> tuple[bytes, bytes]:
+def in_place(transaction: dict, signer: Signer, **how) -> tuple[bytes, bytes]:
     return encode_type2(
         signer,
+        **how,
         chain_id=transaction["chainId"],
         nonce=transaction["nonce"],
         max_priority_fee=transaction["maxPriorityFeePerGas"],
@@ -310,6 +315,7 @@ def test_in_place_encoder_at_the_edges_of_data_lengths(n):
     raw, tx_hash = in_place(transaction, SIGNER)
     assert raw == sign_transaction(transaction, SIGNER)
     assert tx_hash == keccak256(raw)
+    assert in_place(transaction, SIGNER, hash_later=True) == (raw, tx_hash)
 
 
 def test_in_place_encoder_signs_the_same_without_the_c_api():
