@@ -113,28 +113,28 @@ static inline void keccak_p1600(uint64_t a[25])
 static inline void keccak256(uint8_t out[32], const uint8_t *in, size_t n)
 {
     uint64_t a[25] = {0};
-    uint64_t block[KECCAK256_RATE / 8];
-    int last = 0;
+    uint64_t lane;
+    size_t i;
 
     keccak_complement(a);
-    while (!last) {
-        if (n >= KECCAK256_RATE) {
-            memcpy(block, in, KECCAK256_RATE);
-            in += KECCAK256_RATE;
-            n -= KECCAK256_RATE;
-        } else {
-            uint8_t *bytes = (uint8_t *)block;
-            memset(block, 0, sizeof block);
-            if (n)
-                memcpy(bytes, in, n);
-            bytes[n] = 0x01;
-            bytes[KECCAK256_RATE - 1] |= 0x80;
-            last = 1;
+    for (; n >= KECCAK256_RATE; n -= KECCAK256_RATE, in += KECCAK256_RATE) {
+        for (i = 0; i < KECCAK256_RATE / 8; i++) {
+            memcpy(&lane, in + 8 * i, 8);
+            a[i] ^= lane;
         }
-        for (int i = 0; i < KECCAK256_RATE / 8; i++)
-            a[i] ^= block[i];
         keccak_p1600(a);
     }
+    /* straight into the lanes: a block put together byte by byte would have to be waited for */
+    for (i = 0; i < n / 8; i++) {
+        memcpy(&lane, in + 8 * i, 8);
+        a[i] ^= lane;
+    }
+    lane = 1;
+    for (size_t j = n; j > 8 * i; j--)
+        lane = lane << 8 | in[j - 1];
+    a[i] ^= lane;
+    a[KECCAK256_RATE / 8 - 1] ^= 0x8000000000000000;
+    keccak_p1600(a);
     keccak_complement(a);
     memcpy(out, a, 32);
 }
