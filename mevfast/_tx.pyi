@@ -5,9 +5,7 @@ RlpItem: TypeAlias = int | bytes | bytearray | memoryview | list[Any] | tuple[An
 
 @final
 class Signer:
-    def __init__(
-        self, key: bytearray, library: str | None = None, sha_ni: bool = True
-    ) -> None: ...
+    def __init__(self, key: bytearray, library: str | None = None, sha_ni: bool = True) -> None: ...
     @property
     def address(self) -> str: ...
     @property

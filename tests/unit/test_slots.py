@@ -173,7 +173,7 @@ def test_a_tick_of_unknown_gross_liquidity_is_not_moved() -> None:
     assert table.stale() == [slot]
 
 
-def test_the_graph_takes_only_pools_that_the_search_knows_and_gives_them_back() -> None:
+def test_the_graph_takes_pools_of_any_kind_and_gives_them_back() -> None:
     table = Table(32, 4096)
     search = Search(table, [market.token(0)], market.token(0))
     search.configure(gas_base=0)
@@ -185,9 +185,15 @@ def test_the_graph_takes_only_pools_that_the_search_knows_and_gives_them_back() 
     )
     placeholder = table.add(C, "uniswap_v2", tokens)
     search.add_pool(placeholder)
-    wide = table.put(id_of("curve_stable"), "curve_stable", tokens, EXAMPLES["curve_stable"], 1)
-    with pytest.raises(DataError, match="was curve_stable"):
-        search.add_pool(wide)
+    wide = table.put(
+        id_of("curve_stable"),
+        "curve_stable",
+        tokens_of("curve_stable"),
+        EXAMPLES["curve_stable"],
+        1,
+    )
+    search.add_pool(wide)
+    search.remove_pool(wide)
     search.lend(market.token(0), own=10**24)
     assert {hop["slot"] for hop in search.find()[0]["hops"]} == {dear, cheap}
     search.remove_pool(cheap)
