@@ -57,8 +57,8 @@ test-debug:
 
 # Cold modules and races are left out, as is a long comparison with Python; there are fewer examples
 # and seeds: the sanitizers look for what the C does with memory and integers, within minutes.
-COLD := check cli config demo dex keys market_file notify npm receipts report run_command \
-	seqlock
+COLD := bench_compare bench_history bench_long bench_machine bench_search bench_socket check cli config \
+	demo dex joint keys market_file notify npm receipts report run_command seqlock settlement
 UNSANITIZED := $(COLD:%=tests/unit/test_%.py)
 SANITIZED := $(filter-out $(UNSANITIZED),$(wildcard tests/unit/test_*.py tests/property/test_*.py))
 VECTORS := $(filter-out %/frames.json %/signing.json,$(wildcard tests/vectors/*.json))
