@@ -1,8 +1,9 @@
 /* Template of wire.h: the reading of one frame, included once for each twin of hex.h.
  *
  * WIRE_AS(name) is the twin's name for a function, WIRE_HEX(name) its function of hex.h, WIRE_TARGET
- * the instructions that it is compiled for. No include guard, on purpose.
+ * the instructions that it is compiled for. No include guard, on purpose; nothing without the macros.
  */
+#ifdef WIRE_AS
 
 /* ---- Values. Each returns the position behind the value, or NULL where it is not of that form. ---- */
 
@@ -208,3 +209,5 @@ WIRE_TARGET static int WIRE_AS(wire_read)(const char *p, const char *end, log_ev
     message = WIRE_AS(wire_usual)(p, end, log, head);
     return message != WIRE_OTHER ? message : WIRE_AS(wire_unusual)(p, end, log, head);
 }
+
+#endif
