@@ -55,10 +55,11 @@ test-debug:
 	MEVFAST_DEBUG=1 $(MAKE) build
 	MEVFAST_DEBUG=1 $(PY) -m pytest $(wildcard tests/unit tests/property) $(ARGS)
 
-# Cold modules and races are left out, as is a long comparison with Python; there are fewer examples
-# and seeds: the sanitizers look for what the C does with memory and integers, within minutes.
+# Cold modules, races and what weighs the process are left out, as is a long comparison with Python;
+# there are fewer examples and seeds: the sanitizers look for what the C does with memory and
+# integers, within minutes.
 COLD := bench_compare bench_history bench_long bench_machine bench_search bench_socket check cli config \
-	demo dex joint keys market_file notify npm receipts report run_command seqlock settlement
+	demo dex hot_path joint keys market_file notify npm receipts report run_command seqlock settlement
 UNSANITIZED := $(COLD:%=tests/unit/test_%.py)
 SANITIZED := $(filter-out $(UNSANITIZED),$(wildcard tests/unit/test_*.py tests/property/test_*.py))
 VECTORS := $(filter-out %/frames.json %/signing.json,$(wildcard tests/vectors/*.json))
