@@ -203,7 +203,7 @@ def test_a_small_swap_pays_the_marginal_price(pool: CurvePool, seed: int) -> Non
         return
     prices = (built(pool).marginal_price(i, j), quote.price_after)
     if pool.shape != "ng":  # there, a swap towards balance lowers the fee
-        # The fee that stays may raise a flat curve's price, by less than the swap's share of the pool.
+        # The fee that stays may raise a flat curve's price, by less than the swap's share of it.
         assert prices[0] >= prices[1] * (1 - 1e-9 - amount / pool.balances[i])
     # three units are lost to rounding on the way, of 18 decimals or of the token
     lost = 3 + 3 * E18 // pool.rates[j] + pool.rates[i] // pool.rates[j]
