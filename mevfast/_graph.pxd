@@ -39,7 +39,8 @@ cdef struct token_node:
     int32_t start_rank            # place among the start tokens, -1: cycles never start here
     uint8_t loose                 # its most_out or most_back may be too high: the edge that had it lost some
     uint8_t anchored              # the potential means something
-    uint8_t skewed                # is in the list of that name
+    uint8_t skewed                # is in the list of that name,
+    uint8_t gains                 # and in that of the tokens with an edge that gains
     double potential              # log of what a unit is worth, by some common unit
 
 # Pools as they would be after plans: borrowed while `Graph.advanced` is not NULL.
@@ -85,8 +86,9 @@ cdef class Graph:
     cdef readonly uint32_t n_pools
     cdef float *most_out          # by token: none of its edges gains more,
     cdef float *most_back         # and none back into it
-    cdef float most               # no edge of any token gains more
-    cdef bint most_loose
+    cdef float most               # no edge of any token gains more; 0 or more
+    cdef uint32_t *gaining        # every token whose most_out is above 0, and lately was
+    cdef uint32_t n_gaining
     cdef bint adrift              # parts with potentials of their own have met
     cdef uint32_t *skewed         # tokens to be looked at by `settle`
     cdef uint32_t n_skewed

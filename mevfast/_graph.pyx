@@ -101,7 +101,6 @@ cdef class Graph:
         memset(self.first_link, 0xff, table.t.capacity * sizeof(uint32_t))
         memset(self.free_links, 0xff, sizeof(self.free_links))
         memset(self.free_orders, 0xff, sizeof(self.free_orders))
-        self.most = -INFINITY
         start_tokens = list(dict.fromkeys(start_tokens))
         if len(start_tokens) > MOST_STARTS:
             raise ValueError(
@@ -123,6 +122,7 @@ cdef class Graph:
         free(self.most_out)
         free(self.most_back)
         free(self.skewed)
+        free(self.gaining)
         free(self.pairs)
         free(self.pair_index)
         free(self.links)
@@ -140,6 +140,7 @@ cdef class Graph:
             self.most_out = <float *>grown(self.most_out, cap, sizeof(float), "tokens")
             self.most_back = <float *>grown(self.most_back, cap, sizeof(float), "tokens")
             self.skewed = <uint32_t *>grown(self.skewed, cap, sizeof(uint32_t), "tokens")
+            self.gaining = <uint32_t *>grown(self.gaining, cap, sizeof(uint32_t), "tokens")
             self.cap_tokens = cap
         for i in range(self.n_tokens, wanted):
             memset(&self.nodes[i], 0, sizeof(token_node))
@@ -316,7 +317,7 @@ cdef class Graph:
         for i in range(self.n_tokens):
             edges += self.nodes[i].cap
         return (
-            16 * edges + self.cap_tokens * (sizeof(token_node) + 3 * sizeof(float))
+            16 * edges + self.cap_tokens * (sizeof(token_node) + 4 * sizeof(float))
             + self.cap_pairs * sizeof(token_pair) + (self.pair_mask + 1) * sizeof(uint32_t)
             + self.cap_links * sizeof(pool_link) + self.cap_orders * sizeof(uint32_t)
             + self.table.t.capacity * sizeof(uint32_t))
@@ -394,12 +395,14 @@ cdef class Graph:
         edge_out(node)[at], edge_back(node)[at] = out, back
         if out >= self.most_out[token]:
             self.most_out[token] = out
-            if out > self.most:
-                self.most = out
+            if out > 0.0:
+                self.most = max(self.most, out)
+                if not node.gains:
+                    node.gains = True
+                    self.gaining[self.n_gaining] = token
+                    self.n_gaining += 1
         elif had_out >= self.most_out[token]:
             node.loose = True
-        if had_out >= self.most and out < self.most:
-            self.most_loose = True
         if back >= self.most_back[token]:
             self.most_back[token] = back
         elif had_back >= self.most_back[token]:
@@ -523,7 +526,6 @@ cdef class Graph:
         for token in range(self.n_tokens):
             self.tighten(token)
             self.nodes[token].skewed = True  # each is looked at once more, by all of its edges
-        self.most_loose = True
         self.adrift = False
 
     cdef void settle(self, uint32_t most_tokens) noexcept nogil:
@@ -553,9 +555,14 @@ cdef class Graph:
                 i += step
             if n and fabs(sample[n // 2]) > SKEW:
                 self.shift(token, sample[n // 2])
-        if self.most_loose:
-            for token in range(self.n_tokens):
-                if self.nodes[token].loose:
-                    self.tighten(token)
-            self.most = edges_most(self.most_out, self.n_tokens)
-            self.most_loose = False
+        self.most, n, j = 0.0, self.n_gaining, 0
+        for i in range(n):
+            token = self.gaining[i]
+            if self.nodes[token].loose:
+                self.tighten(token)
+            self.nodes[token].gains = self.most_out[token] > 0.0
+            if self.nodes[token].gains:
+                self.most = max(self.most, self.most_out[token])
+                self.gaining[j] = token
+                j += 1
+        self.n_gaining = j

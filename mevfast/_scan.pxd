@@ -47,6 +47,14 @@ cdef struct candidate:
     double bound                  # what it cannot exceed; infinity where nothing is known
     double most                   # the same net of the least gas, while solving
 
+# Where the swaps after the first one, x -> y, lead: from y back to x.
+cdef struct way_back:
+    hop_edge *hop                 # hop[0] is the first one
+    double gain                   # its log price
+    uint32_t x, y                 # token ids
+    uint32_t fixed                # the pair of one of three swaps back, NO_PAIR: there are but two
+    bint fixed_first              # it is the first of them, else the last
+
 # What virtual_of said of a slot at a count of its sequence lock.
 cdef struct known_depth:
     uint32_t slot, sequence
@@ -75,12 +83,15 @@ cdef class Scan(Rates):
     cdef double best_other(self, uint32_t pair, uint32_t token_in, uint32_t slot) noexcept nogil
     cdef void collect(self, const uint32_t *slots, uint32_t n) noexcept nogil
     cdef void scan(self, const pool_link *link, int way) noexcept nogil
-    cdef void scan_three(self, uint32_t x, uint32_t y, hop_edge *hop, double gain,
-                         double start) noexcept nogil
-    cdef void scan_four(self, uint32_t x, uint32_t y, hop_edge *hop, double gain,
-                        double start) noexcept nogil
-    cdef void try_path(self, hop_edge *hop, uint32_t y, const uint32_t *path, uint32_t n,
-                       double gain) noexcept nogil
+    cdef uint32_t joined(self, uint32_t a, uint32_t b, float cap) noexcept nogil
+    cdef void meet(self, const way_back *back, uint32_t u, uint32_t w, double leg, float cap_u,
+                   float cap_w) noexcept nogil
+    cdef void scan_four(self, way_back *back, double start) noexcept nogil
+    cdef void scan_from(self, way_back *back, uint32_t token, uint32_t pair, bint first, double leg,
+                        float cap_u, float cap_w) noexcept nogil
+    cdef void scan_middle(self, way_back *back, double start, bint forward,
+                          float cap) noexcept nogil
+    cdef void try_way(self, const way_back *back, uint32_t pair, uint32_t next) noexcept nogil
     cdef void expand(self, hop_edge *hop, uint32_t y, const uint32_t *path, uint32_t n,
                      double gain) noexcept nogil
     cdef void keep(self, const hop_edge *hop, uint32_t n, double gain) noexcept nogil

@@ -207,6 +207,7 @@ cdef class Scan(Rates):
         cdef uint32_t x = p.token[way], y = p.token[1 - way], path = link.pair
         cdef double gain = link.price[way], start, limit
         cdef hop_edge hop[MAX_HOPS]
+        cdef way_back back
         if gain == -INFINITY:
             return
         hop[0].slot, hop[0].token_in = link.slot, x
@@ -225,97 +226,154 @@ cdef class Scan(Rates):
         if self.nodes[y].loose:
             self.tighten(y)
         limit = start + self.most_out[y] + self.most_back[x]
+        back.hop, back.gain, back.x, back.y, back.fixed = hop, gain, x, y, NO_PAIR
         if limit > 0.0:
-            self.scan_three(x, y, hop, gain, start)
+            self.meet(&back, y, x, start, INFINITY, INFINITY)
         if self.max_hops == 4 and limit + self.most > 0.0:
-            self.scan_four(x, y, hop, gain, start)
+            self.scan_four(&back, start)
 
-    cdef void scan_three(self, uint32_t x, uint32_t y, hop_edge *hop, double gain,
-                         double start) noexcept nogil:
-        """The cycles x -> y -> a -> x: along the edges of the end with fewer of them."""
-        cdef bint forward = self.nodes[y].n <= self.nodes[x].n
-        cdef const token_node *near = &self.nodes[y if forward else x]
-        cdef uint32_t end = x if forward else y, a, pair, i
-        cdef uint32_t path[2]
-        cdef const float *gains = edge_out(near) if forward else edge_back(near)
-        cdef float limit = float_below(
-            -start - (self.most_back[x] if forward else self.most_out[y]))
-        i = edges_next_above(gains, 0, near.n, limit)
-        while i < near.n:
-            a = edge_token(near)[i]
-            if a != end:
-                pair = self.find_pair(min(a, end), max(a, end))
-                if pair != NO_PAIR:
-                    path[0], path[1] = edge_pair(near)[i], pair
-                    if not forward:
-                        path[0], path[1] = pair, edge_pair(near)[i]
-                    self.try_path(hop, y, path, 2, gain)
-            i = edges_next_above(gains, i + 1, near.n, limit)
+    cdef uint32_t joined(self, uint32_t a, uint32_t b, float cap) noexcept nogil:
+        """The pair of two tokens if a swap a -> b gains no more than cap, or NO_PAIR."""
+        cdef uint32_t pair = self.find_pair(min(a, b), max(a, b))
+        cdef const token_pair *p
+        if cap < INFINITY and pair != NO_PAIR:
+            p = &self.pairs[pair]
+            if edge_out(&self.nodes[a])[p.at[a != p.token[0]]] > cap:
+                return NO_PAIR
+        return pair
 
-    cdef void scan_four(self, uint32_t x, uint32_t y, hop_edge *hop, double gain,
-                        double start) noexcept nogil:
-        """The cycles x -> y -> a -> b -> x from y's end, or x -> y -> b -> a -> x from x's: first along
-        the edges of the end with fewer of them, then of its neighbour or of the other end."""
-        cdef bint forward = self.nodes[y].n <= self.nodes[x].n
-        cdef uint32_t end = x if forward else y
-        cdef const token_node *near = &self.nodes[y if forward else x]
-        cdef const token_node *far = &self.nodes[end]
-        cdef const token_node *middle
+    cdef void meet(self, const way_back *back, uint32_t u, uint32_t w, double leg, float cap_u,
+                   float cap_w) noexcept nogil:
+        """Tries every u -> c -> w that gains with `leg`, neither swap by more than its cap.
+
+        The edges of the end with fewer of them are walked. At the other end most edges gain nothing:
+        that bounds the walk, and the few that do gain are looked at one by one.
+        """
+        cdef bint forward = self.nodes[u].n <= self.nodes[w].n
+        cdef const token_node *near = &self.nodes[u if forward else w]
+        cdef const token_node *far = &self.nodes[w if forward else u]
         cdef const float *gains = edge_out(near) if forward else edge_back(near)
         cdef const float *far_gains = edge_back(far) if forward else edge_out(far)
-        cdef const float *walked
-        cdef float *most = self.most_out if forward else self.most_back
-        cdef float far_most = self.most_back[x] if forward else self.most_out[y]
-        cdef float limit = float_below(-start - far_most - self.most), rest
-        cdef double leg
-        cdef uint32_t path[3]
-        cdef uint32_t first = 0 if forward else 2, last = 2 if forward else 0
-        cdef uint32_t a, b, i, j, n, pair
+        cdef float cap = cap_u if forward else cap_w, far_cap = cap_w if forward else cap_u
+        cdef float most = self.most_out[u] if forward else self.most_back[w]
+        cdef float far_most = min(self.most_back[w] if forward else self.most_out[u], far_cap)
+        cdef float limit
+        cdef uint32_t c, pair, i
+        if far_most > 0.0:
+            limit = max(<float>0.0, float_below(-leg - min(most, cap)))
+            i = edges_next_above(far_gains, 0, far.n, limit)
+            while i < far.n:
+                c = edge_token(far)[i]
+                if far_gains[i] <= far_cap and c != back.x and c != back.y:
+                    pair = self.joined(u, c, cap) if forward else self.joined(c, w, cap)
+                    if pair != NO_PAIR:
+                        self.try_way(back, pair if forward else edge_pair(far)[i],
+                                     edge_pair(far)[i] if forward else pair)
+                i = edges_next_above(far_gains, i + 1, far.n, limit)
+            far_most = far_cap = 0.0
+        limit = float_below(-leg - far_most)
         i = edges_next_above(gains, 0, near.n, limit)
         while i < near.n:
-            a, leg = edge_token(near)[i], start + gains[i]
-            path[first] = edge_pair(near)[i]
-            i = edges_next_above(gains, i + 1, near.n, limit)
-            if a == end or leg + most[a] + far_most <= 0.0:
-                continue
-            if self.nodes[a].loose:
-                self.tighten(a)
-                if leg + most[a] + far_most <= 0.0:
-                    continue
-            middle = &self.nodes[a]
-            if middle.n <= far.n:
-                walked, n = edge_out(middle) if forward else edge_back(middle), middle.n
-                rest = float_below(-leg - far_most)
-            else:
-                walked, n = far_gains, far.n
-                rest = float_below(-leg - most[a])
-            j = edges_next_above(walked, 0, n, rest)
-            while j < n:
-                if middle.n <= far.n:
-                    b, path[1] = edge_token(middle)[j], edge_pair(middle)[j]
-                    pair = NO_PAIR if b == x or b == y else self.find_pair(min(b, end), max(b, end))
-                    path[last] = pair
-                else:
-                    b, path[last] = edge_token(far)[j], edge_pair(far)[j]
-                    pair = NO_PAIR if b == x or b == y or b == a else self.find_pair(
-                        min(a, b), max(a, b))
-                    path[1] = pair
+            c = edge_token(near)[i]
+            if gains[i] <= cap and c != back.x and c != back.y:
+                pair = self.joined(c, w, far_cap) if forward else self.joined(u, c, far_cap)
                 if pair != NO_PAIR:
-                    self.try_path(hop, y, path, 3, gain)
-                j = edges_next_above(walked, j + 1, n, rest)
+                    self.try_way(back, edge_pair(near)[i] if forward else pair,
+                                 pair if forward else edge_pair(near)[i])
+            i = edges_next_above(gains, i + 1, near.n, limit)
 
-    cdef void try_path(self, hop_edge *hop, uint32_t y, const uint32_t *path, uint32_t n,
-                       double gain) noexcept nogil:
-        """Expands a way back along n pairs where the best of their pools gain together."""
+    cdef void scan_four(self, way_back *back, double start) noexcept nogil:
+        """The cycles x -> y -> a -> b -> x, by which of the three swaps back make up for the start.
+
+        Near is the end with fewer edges, y or x. First, its edge does so alone; then, of the rest, those
+        whose swap a -> b gains; then those where neither does, but the swap at the far end.
+        """
+        cdef uint32_t x = back.x, y = back.y, i
+        cdef bint forward = self.nodes[y].n <= self.nodes[x].n
+        cdef const token_node *near = &self.nodes[y if forward else x]
+        cdef const token_node *far = &self.nodes[x if forward else y]
+        cdef const float *gains = edge_out(near) if forward else edge_back(near)
+        cdef const float *far_gains = edge_back(far) if forward else edge_out(far)
+        cdef float far_most = self.most_back[x] if forward else self.most_out[y]
+        cdef float most = self.most_out[y] if forward else self.most_back[x]
+        cdef float alone = float_below(-start), limit
+        i = edges_next_above(gains, 0, near.n, alone)
+        while i < near.n:
+            self.scan_from(back, edge_token(near)[i], edge_pair(near)[i], forward, start + gains[i],
+                           INFINITY, INFINITY)
+            i = edges_next_above(gains, i + 1, near.n, alone)
+        if self.most > 0.0 and start + most + self.most + far_most > 0.0:
+            self.scan_middle(back, start, forward, alone)
+        if far_most > 0.0:
+            limit = max(<float>0.0, float_below(-start - min(most, alone)))
+            i = edges_next_above(far_gains, 0, far.n, limit)
+            while i < far.n:
+                self.scan_from(back, edge_token(far)[i], edge_pair(far)[i], not forward,
+                               start + far_gains[i], alone if forward else 0.0,
+                               0.0 if forward else alone)
+                i = edges_next_above(far_gains, i + 1, far.n, limit)
+
+    cdef void scan_from(self, way_back *back, uint32_t token, uint32_t pair, bint first, double leg,
+                        float cap_u, float cap_w) noexcept nogil:
+        """The cycles whose first swap back is y -> token, or whose last one is token -> x."""
+        if token == back.x or token == back.y:
+            return
+        if self.nodes[token].loose:
+            self.tighten(token)
+        back.fixed, back.fixed_first = pair, first
+        if first and leg + self.most_out[token] + self.most_back[back.x] > 0.0:
+            self.meet(back, token, back.x, leg, cap_u, cap_w)
+        elif not first and leg + self.most_out[back.y] + self.most_back[token] > 0.0:
+            self.meet(back, back.y, token, leg, cap_u, cap_w)
+
+    cdef void scan_middle(self, way_back *back, double start, bint forward,
+                          float cap) noexcept nogil:
+        """The cycles whose swap a -> b gains, from tokens that have such an edge; no more than cap
+        the swap y -> a, or backward b -> x."""
+        cdef uint32_t x = back.x, y = back.y, a, b, first, last, i, k
+        cdef float into = min(self.most_out[y], cap if forward else <float>INFINITY)
+        cdef float limit = max(<float>0.0, float_below(-start - into - self.most_back[x]))
+        cdef const token_node *node
+        for k in range(self.n_gaining):
+            a = self.gaining[k]
+            node = &self.nodes[a]
+            if a == x or a == y or self.most_out[a] <= limit:
+                continue
+            first = self.joined(y, a, cap if forward else INFINITY)
+            if first == NO_PAIR:
+                continue
+            back.fixed, back.fixed_first = first, True
+            i = edges_next_above(edge_out(node), 0, node.n, limit)
+            while i < node.n:
+                b = edge_token(node)[i]
+                last = NO_PAIR
+                if b != x and b != y:
+                    last = self.joined(b, x, INFINITY if forward else cap)
+                if last != NO_PAIR:
+                    self.try_way(back, edge_pair(node)[i], last)
+                i = edges_next_above(edge_out(node), i + 1, node.n, limit)
+
+    cdef void try_way(self, const way_back *back, uint32_t pair, uint32_t next) noexcept nogil:
+        """Expands the way back through two pairs, and the fixed one, where the best of their pools
+        gain together."""
         cdef const token_pair *p
-        cdef double best = gain
-        cdef uint32_t token = y, i
+        cdef double best = back.gain
+        cdef uint32_t path[MAX_HOPS]
+        cdef uint32_t token = back.y, n = 0, i
+        if back.fixed != NO_PAIR and back.fixed_first:
+            path[0] = back.fixed
+            n = 1
+        path[n], path[n + 1] = pair, next
+        n += 2
+        if back.fixed != NO_PAIR and not back.fixed_first:
+            path[n] = back.fixed
+            n += 1
         for i in range(n):
             p = &self.pairs[path[i]]
-            best += self.best_other(path[i], token, hop[0].slot)
+            best += self.best_other(path[i], token, back.hop[0].slot)
             token = p.token[token == p.token[0]]
         if best > 0.0:
-            self.expand(hop, y, path, n, gain)
+            self.expand(back.hop, back.y, path, n, back.gain)
 
     cdef void expand(self, hop_edge *hop, uint32_t y, const uint32_t *path, uint32_t n,
                      double gain) noexcept nogil:
