@@ -8,7 +8,7 @@ as read: what the clock costs is told by `clock_cost`.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 
@@ -23,10 +23,19 @@ from mevfast._slots cimport (
     table_prefetch_index,
     table_prefetch_slot,
 )
+from mevfast._stages cimport (
+    STAGE_FRAME_TO_SIGNED,
+    STAGE_RING,
+    Stages,
+    stage_log,
+    stage_ns,
+    stage_stamp,
+)
 from mevfast._tx cimport TX_OVERHEAD, Signer, signer_sign, tx_encode_signed, tx_fields
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport EVENT_V2_SYNC, EVENT_V3_SWAP, WIRE_LOG, head_event, log_event, swap_plan
 
+from mevfast._stages import STAGE_NAMES
 from mevfast._tx import to_checksum_address
 
 cdef extern from "keccak.h" nogil:
@@ -91,9 +100,33 @@ cdef class Replay:
 
     cdef readonly Core core
     cdef Sink sink
+    cdef uint8_t *arrivals        # a read's frames one after the other, as a socket's buffer has them
+    cdef size_t room
+    cdef uint64_t stamped         # samples of the core's stages before the last read
 
     def __cinit__(self, Core core not None, Sink sink not None):
         self.core, self.sink = core, sink
+
+    def __dealloc__(self):
+        free(self.arrivals)
+
+    cdef int arrive(self, list frames) except -1:
+        """Copies the frames to where the core finds them: what the kernel copied a moment ago is in
+        the caches, a recording is not."""
+        cdef size_t n = 0
+        cdef bytes frame
+        for frame in frames:
+            n += len(frame)
+        if n > self.room:
+            grown = realloc(self.arrivals, n)
+            if grown == NULL:
+                raise MemoryError(f"{n} bytes of frames")
+            self.arrivals, self.room = <uint8_t *>grown, n
+        n = 0
+        for frame in frames:
+            memcpy(self.arrivals + n, <const uint8_t *>frame, len(frame))
+            n += len(frame)
+        return 0
 
     def read(self, list frames):
         """One read of the socket: (ns to the first request or -1, ns until all was done).
@@ -102,14 +135,37 @@ cdef class Replay:
         audit of the swaps in it.
         """
         cdef int64_t start, end
+        cdef size_t n = 0
         cdef bytes frame
-        self.sink.first = 0
+        self.arrive(frames)
+        self.sink.first = signing.ticks = 0
+        self.stamped = self.core.log.n
         start = now_ns()
         for frame in frames:
-            self.core.take(<const char *>frame, len(frame))
+            self.core.take(<const char *>self.arrivals + n, len(frame))
+            n += len(frame)
         self.core.flush()
         end = now_ns()
         return (self.sink.first - start if self.sink.first else -1), end - start
+
+    def parts(self):
+        """Of the last read's way to its first request, by the core's own stamps: {stage: ns}.
+
+        Samples of one stage are added up. `signature` is the library's part of `sign`, where the
+        signer is a `stamped_signer`.
+        """
+        cdef stage_log *log = self.core.log
+        cdef uint64_t i, sample
+        cdef dict found = {}
+        for i in range(max(self.stamped, log.n - min(log.n, <uint64_t>STAGE_RING)), log.n):
+            sample = log.ring[i & (<uint64_t>STAGE_RING - 1)]
+            name = STAGE_NAMES[sample >> 32]
+            found[name] = found.get(name, 0) + stage_ns(log, <uint32_t>sample)
+            if sample >> 32 == <uint64_t>STAGE_FRAME_TO_SIGNED:
+                break
+        if signing.ticks:
+            found["signature"] = stage_ns(log, signing.ticks)
+        return found
 
     def settle(self):
         """Ends every transaction decided on an earlier block, as its receipt would."""
@@ -336,6 +392,43 @@ cdef int blank_bytes(const void *context, uint8_t *out64, int *recid,
     memset(out64, 0x5a, 64)  # no leading zero: as long as a signature nearly always is
     recid[0] = 0
     return 1
+
+
+cdef struct stamped_signing:
+    const stage_log *clock        # whose stamps
+    uint64_t ticks                # that the first signature since it was 0 took
+    int (*sign)(const void *, void *, const uint8_t *, const uint8_t *, void *,
+                const void *) noexcept nogil
+
+cdef stamped_signing signing
+cdef Stages signing_stages        # keeps the clock
+
+
+cdef int stamped_sign(const void *context, void *signature, const uint8_t *digest32,
+                      const uint8_t *key32, void *nonce_function,
+                      const void *nonce_data) noexcept nogil:
+    cdef uint64_t start = stage_stamp(signing.clock)
+    cdef int result = signing.sign(context, signature, digest32, key32, nonce_function, nonce_data)
+    if signing.ticks == 0:
+        signing.ticks = stage_stamp(signing.clock) - start
+    return result
+
+
+def stamped_signer(Signer signer not None, Stages stages not None):
+    """The same signer, which notes how long the library takes on its way, in stamps of `stages`: for
+    `Replay.parts`.
+
+    Raises ValueError where it does not sign by libsecp256k1.
+    """
+    global signing_stages
+    if signer._context == NULL:
+        raise ValueError("signer: expected libsecp256k1 itself, was coincurve's Python API")
+    signing_stages = stages
+    signing.clock = stages.log
+    if signer._api.sign_recoverable != &stamped_sign:
+        signing.sign = signer._api.sign_recoverable
+    signer._api.sign_recoverable = &stamped_sign
+    return signer
 
 
 def blank_signer(Signer signer not None):

@@ -19,11 +19,14 @@ cdef extern from "stages.h" nogil:
         N_STAGES
 
     enum:
+        STAGE_RING
         STAGE_COUNTS
 
     ctypedef struct stage_log:
         int32_t tsc
+        uint64_t n
         uint64_t lost
+        uint64_t ring[1]          # of STAGE_RING
         uint64_t counts[1][1]     # of N_STAGES by STAGE_COUNTS
 
     int64_t stage_clock_ns() noexcept

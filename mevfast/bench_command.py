@@ -23,9 +23,11 @@ from mevfast._bench import clock_cost
 from mevfast.bench_machine import cpu_times, machine, source_commit, stolen_share
 from mevfast.bench_show import reach, show
 from mevfast.bench_stages import (
+    BUT_SIGNATURE,
     ROUNDS,
     STAGES,
     SUFFIXES,
+    WAY,
     Player,
     Run,
     check_peers,
@@ -133,7 +135,8 @@ def bench(quick: bool, console: Console) -> dict[str, Any]:
     here["pinned"] = {"engine": end_to_end["engine_core"], "sender": end_to_end["sender_core"]}
     figures = {**run.figures(), **sockets.figures()}
     rounds = {**run.rounds, **sockets.rounds}
-    ours = {name + suffix for name in STAGES for suffix in SUFFIXES.values()}
+    names = (*STAGES, *(f"way_{name}" for name in WAY), BUT_SIGNATURE)
+    ours = {name + suffix for name in names for suffix in SUFFIXES.values()}
     result: dict[str, Any] = {
         "format": bench_compare.FORMAT,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

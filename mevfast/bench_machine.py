@@ -152,17 +152,21 @@ def _path(result: dict[str, Any], suffix: str, where: str) -> list[str]:
     whole, bare = stages.get("frame_to_signed" + suffix), peers.get("bare_signature" + suffix)
     if not whole or not bare:
         return []
+    prefix, end = "way_", suffix
     parts = {
-        name: stages[name + suffix]["p50_ns"]
-        for name in ("decode", "apply", "search", "size", "encode", "sign")
-        if name + suffix in stages
+        name[len(prefix) : len(name) - len(end)]: figures["p50_ns"]
+        for name, figures in stages.items()
+        if name.startswith(prefix) and name.endswith(end) and (end or not name[-1].isdigit())
     }
+    rest = parts.pop("but_signature", None)
+    if rest is None or not parts:
+        return []
     most, second = sorted(parts, key=parts.__getitem__, reverse=True)[:2]
     return [
         f"{where} a read becomes a signed transaction in {duration(whole['p50_ns'])} (p50), "
         f"{whole['p50_ns'] / bare['p50_ns']:.2f} times the bare signature of "
-        f"{duration(bare['p50_ns'])}. What takes longest: {most} ({duration(parts[most])}), "
-        f"then {second} ({duration(parts[second])})."
+        f"{duration(bare['p50_ns'])}; all but the signature is {duration(rest)}. What takes "
+        f"longest: {most} ({duration(parts[most])}), then {second} ({duration(parts[second])})."
     ]
 
 

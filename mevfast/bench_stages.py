@@ -15,7 +15,15 @@ import msgspec
 import orjson
 from eth_account import Account
 
-from mevfast._bench import Peers, Replay, TimedCore, blank_signer, time_call, time_decode
+from mevfast._bench import (
+    Peers,
+    Replay,
+    TimedCore,
+    blank_signer,
+    stamped_signer,
+    time_call,
+    time_decode,
+)
 from mevfast._tx import Signer
 from mevfast.bench_machine import KEY
 from mevfast.bench_stream import EXECUTOR, Stream
@@ -33,6 +41,14 @@ STAGES = (
     "decode", "apply", "head", "search", "size", "encode", "sign", "frame_to_signed",
     "frame_without_trade",
 )  # fmt: skip
+WAY = (
+    "decode", "apply", "check", "search", "size", "transaction", "signature", "request",
+)  # fmt: skip
+"""Where the time of one `frame_to_signed` goes, by the core's own stamps: samples `way_*`."""
+BUT_SIGNATURE = "way_but_signature"
+PORTION = 25
+"""Reads that the plain core takes before the timed one follows: an engine has no twin on its core
+that empties the caches for it."""
 SUFFIXES = {"recorded": "", "made_200": "_200", "made_2000": "_2000", "made_20000": "_20000"}
 """What a stream's name adds to those of its stages."""
 
@@ -40,6 +56,8 @@ MIN, P50 = "min_ns", "p50_ns"
 RATIOS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "frame_to_signed_over_signature": (
         ("frame_to_signed_2000",), ("bare_signature_2000",), P50),
+    "frame_to_signed_over_own_signature": (
+        ("frame_to_signed_2000",), ("way_signature_2000",), P50),
     "frame_to_signed_over_signature_20k": (
         ("frame_to_signed_20000",), ("bare_signature_20000",), P50),
     "frame_to_signed_over_signature_200": (("frame_to_signed_200",), ("bare_signature_200",), P50),
@@ -132,6 +150,18 @@ class Run:
         return {name: quantiles(values) for name, values in self.samples.items() if values}
 
 
+def way(parts: dict[str, int]) -> dict[str, int]:
+    """WAY of one transaction, ns, from `Replay.parts`; their sum is its time by the core's stamps.
+
+    `frame` beyond `decode` and `apply`, and what lies between the stamps, is with `request`.
+    """
+    found = {name: parts.get(name, 0) for name in WAY}
+    found["transaction"] = parts["plan"] + parts["sign"] - parts["signature"]
+    found["request"] = 0
+    found["request"] = parts["frame_to_signed"] - sum(found.values())
+    return found
+
+
 def signer() -> Signer:
     """Signs with the key that everybody knows."""
     return Signer(bytearray(KEY))
@@ -140,8 +170,9 @@ def signer() -> Signer:
 class Player:
     """A stream that is replayed over and over, a part of it in each round.
 
-    Each read of the stream goes through a plain core, then through one that is timed by stage,
-    then come the peers: whatever the machine does to one, it does to all.
+    Each read of the stream goes through a plain core, then come the peers; after every PORTION of
+    reads these go through a core that is timed by stage: whatever the machine does to one, it does
+    to all.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -150,6 +181,7 @@ class Player:
         self.suffix = SUFFIXES.get(stream.name, f"_{len(stream.pools)}")
         self.peers = Peers(signer(), CALLDATA, EXECUTOR, stream.chain_id)
         self.begun = self.sent = self.cycles = self.turns = 0
+        self.way: Samples = defaultdict(list)
         self._begin()
 
     def _begin(self) -> None:
@@ -158,7 +190,8 @@ class Player:
         assert isinstance(timed, TimedCore)  # `timed=True` asked for it
         self.timed = timed
         self.whole, self.staged = Replay(self.plain, sink), Replay(timed, timed_sink)
-        self.at = 0
+        stamped_signer(self.plain.signer, self.plain.stages)
+        self.at = self.staged_at = 0
         self.begun += 1
 
     def play(self, seconds: float, run: Run, least: int = LEAST_READS) -> None:
@@ -173,8 +206,14 @@ class Player:
             self._read(self.stream.reads[self.at], samples)
             self.at += 1
             done += 1
+            if self.at % PORTION == 0 or self.at == len(self.stream.reads):
+                self._follow()
+        self._follow()
         for name, values in samples.items():
             run.add(name, values)
+        for name, values in self.way.items():
+            run.samples[name] += values
+            values.clear()
         for name, values in self.timed.samples().items():
             run.add(name + self.suffix, values)
             values.clear()
@@ -183,13 +222,26 @@ class Player:
         first, total = self.whole.read(read)
         if first >= 0:
             samples["frame_to_signed" + self.suffix].append(first)
+            self._note_way(self.whole.parts())
         else:
             samples["frame_without_trade" + self.suffix].append(total // len(read))
-        self.staged.read(read)
         self.whole.settle()
-        self.staged.settle()
         self.turns += 1
         self._peers(read, samples)
+
+    def _note_way(self, parts: dict[str, int]) -> None:
+        """Stamps are no calls of the clock: nothing is taken off them."""
+        for name, ns in way(parts).items():
+            self.way[f"way_{name}{self.suffix}"].append(ns)
+        but = parts["frame_to_signed"] - parts["signature"]
+        self.way[BUT_SIGNATURE + self.suffix].append(but)
+
+    def _follow(self) -> None:
+        """The timed core takes what the plain one has had."""
+        for read in self.stream.reads[self.staged_at : self.at]:
+            self.staged.read(read)
+            self.staged.settle()
+        self.staged_at = self.at
 
     def _peers(self, read: list[bytes], samples: Samples) -> None:
         """One sample of each peer; those of the frames for each log of the read."""

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from mevfast import bench_command, bench_compare, bench_show, bench_stages, cli
-from mevfast._bench import Replay, blank_signer
+from mevfast._bench import Replay, blank_signer, stamped_signer
 from mevfast._tx import keccak256
 from mevfast.bench_stream import Stream, make_stream, read_stream
 from mevfast.errors import DataError
@@ -62,6 +62,36 @@ def test_the_timed_core_decides_as_the_plain_one(recorded: Stream) -> None:
     samples = timed.samples()
     assert len(samples["decode"]) == len(samples["apply"]) == plain.n_logs
     assert len(samples["encode"]) == plain.n_sent
+
+
+def test_the_parts_of_a_way_are_all_of_it(recorded: Stream) -> None:
+    core, sink = recorded.core(bench_stages.signer(), timed=False)
+    stamped_signer(core.signer, core.stages)
+    replay = Replay(core, sink)
+    signed = 0
+    for read in recorded.reads:
+        first, _ = replay.read(read)
+        replay.settle()
+        parts = replay.parts()
+        assert ("frame_to_signed" in parts) == ("signature" in parts) == (first >= 0)
+        if first < 0:
+            continue
+        signed += 1
+        way = bench_stages.way(parts)
+        assert set(way) == set(bench_stages.WAY)
+        assert sum(way.values()) == parts["frame_to_signed"]
+        # The library's part lies within the core's own stage, and no stage outlasts the whole.
+        assert 0 < parts["signature"] < parts["sign"] < parts["frame_to_signed"]
+    assert signed > 100
+
+
+def test_a_stamped_signer_signs_the_same(recorded: Stream) -> None:
+    digest = keccak256(b"stamped")
+    plain, stamped = bench_stages.signer(), bench_stages.signer()
+    core, _ = recorded.core(stamped, timed=False)
+    for _ in range(2):  # stamped twice, it still signs
+        stamped_signer(stamped, core.stages)
+        assert stamped.sign_digest(digest) == plain.sign_digest(digest)
 
 
 @pytest.mark.parametrize("n_pools", [200, 600])
@@ -208,7 +238,7 @@ def test_the_command_prints_one_object(
     assert all(each["damaged"] == 0 for each in result["end_to_end"]["counts"].values())
     assert result["long"]["tail"]["events"] == 1000
     assert result["long"]["sustained"]["frames"] >= 400
-    assert len(result["reach"]) == 13
+    assert len(result["reach"]) == 14
     result["machine"]["load_average"] = 0.0
     for row in bench_show.reach(result):
         assert (row["met"] is None) == (row["value"] is None)
@@ -225,6 +255,7 @@ def test_the_command_prints_one_object(
     assert not changes  # three rounds tell nothing
     bench_show.show(result, bench_command.Console())
     text = capfd.readouterr().out
+    text = " ".join(text.split())  # however wide the terminal is
     assert "What takes longest" in text and "to be reached" in text and "socket to socket" in text
 
 
