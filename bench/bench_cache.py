@@ -38,7 +38,8 @@ from rich.table import Table as Sheet
 from bench import pools
 from bench.market import make
 from mevfast import market_file
-from mevfast._bench import V2_SYNC, V3_SWAP, TableLoad, clock_cost, memory_read
+from mevfast._bench import clock_cost
+from mevfast._bench_cache import V2_SYNC, V3_SWAP, TableLoad, memory_read
 from mevfast._cache import Table
 from mevfast._pool import Pool
 from mevfast._tx import Signer

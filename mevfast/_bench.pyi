@@ -4,14 +4,10 @@ from typing import Any
 from numpy import int64
 from numpy.typing import NDArray
 
-from mevfast._cache import Table
 from mevfast._core import Core
 from mevfast._search import Search
 from mevfast._stages import Stages
 from mevfast._tx import Signer
-
-V2_SYNC: int
-V3_SWAP: int
 
 def clock_cost(repeats: int = 2000) -> int: ...
 
@@ -59,14 +55,3 @@ class Peers:
 
 def time_decode(frame: bytes) -> tuple[int, bool]: ...
 def time_call(function: Callable[[Any], Any], argument: Any) -> int: ...
-def memory_read(reads: int = 100000) -> float: ...
-
-class TableLoad:
-    def __init__(self, table: Table, keys: list[bytes]) -> None: ...
-    @property
-    def table(self) -> Table: ...
-    def lookups(self) -> float: ...
-    def events(self, kind: int, batch: bool) -> float: ...
-    def frames(
-        self, frames: list[bytes], rounds: int, parsed: bool = False
-    ) -> tuple[float, float]: ...

@@ -8,8 +8,8 @@ events are applied to the table by the engine's own code first, outside of the c
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from posix.time cimport CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 
+from mevfast._bench_clock cimport cpu_ns, now_ns
 from mevfast._cache cimport table_apply
 from mevfast._math cimport u256_from_pyint
 from mevfast._search cimport Search
@@ -38,18 +38,6 @@ cdef extern from "bare_scan.h" nogil:
     uint32_t bare_scan(const bare_graph *g, uint32_t pool, uint32_t max_hops) noexcept
     double bare_cycles(const bare_graph *g, uint32_t pool, uint32_t max_hops) noexcept
     uint32_t bare_degree(const bare_graph *g, uint32_t token) noexcept
-
-
-cdef inline int64_t now_ns() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
-
-
-cdef inline int64_t cpu_ns() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)
-    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
 
 
 cdef class BareScan:

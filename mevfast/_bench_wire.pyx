@@ -6,8 +6,8 @@ the loop itself included.
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
-from posix.time cimport CLOCK_PROCESS_CPUTIME_ID, clock_gettime, timespec
 
+from mevfast._bench_clock cimport cpu_ns
 from mevfast._tx cimport TX_OVERHEAD, Signer, signer_sign, tx_encode_signed, tx_fields
 from mevfast._wire cimport wire_parse
 from mevfast.types cimport WIRE_LOG, head_event, log_event
@@ -24,12 +24,6 @@ cdef extern from "wire.h" nogil:
 cdef enum:
     RECOVERABLE_BYTES = 65   # secp256k1_ecdsa_recoverable_signature
     MOST_BYTES = 4096
-
-
-cdef inline int64_t cpu_ns() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)
-    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
 
 
 # ---- frames ----

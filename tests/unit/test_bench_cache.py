@@ -9,7 +9,7 @@ from bench import bench_cache
 from bench.bench_cache import Load, Row, judged
 from bench.market import make
 from mevfast import market_file
-from mevfast._bench import V2_SYNC, V3_SWAP, TableLoad
+from mevfast._bench_cache import V2_SYNC, V3_SWAP, TableLoad
 from mevfast._cache import Table
 from tests.frames import address
 
