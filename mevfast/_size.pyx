@@ -70,7 +70,8 @@ from mevfast.u256 cimport (
 
 cdef uint32_t MAX_STEPS = 96
 cdef uint32_t REFINE_STEPS = 6
-cdef uint32_t FORESEEN = 6
+cdef uint32_t FORESEEN = 6           # secant steps by slopes alone,
+cdef uint32_t STRIDES = 4            # over so many parts of the way to the first
 cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
 cdef enum:
     GRID = 12                        # points of the look before a climb,
@@ -86,7 +87,7 @@ cdef double HURRIED_UNITS = 0.5
 # V2, V3 and V4 pools is to take 5 us, and 25 us with any other curve.
 cdef double PAIRS_LEFT = 1500.0
 cdef double CURVES_LEFT = 12_000.0
-cdef double CRYPTO_LEFT = 0.0        # whose climb takes nearly all of it
+cdef double CRYPTO_LEFT = 7600.0     # one quote: its climb takes about another
 
 
 cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
@@ -196,7 +197,7 @@ cdef bint follow(const cycle *c, const point *before, point *at) noexcept nogil:
         else:
             step = at.amount[i] - before.amount[i]
             at.slope[i] = before.slope[i]
-            for turn in range(2):
+            for turn in range(3):
                 at.amount[i + 1] = before.amount[i + 1] \
                     + 0.5 * (before.slope[i] + at.slope[i]) * step
                 if u256_from_double(&out, at.amount[i + 1]) != 0:
@@ -222,14 +223,19 @@ cdef double foresee(const cycle *c, const bracket *b, const point *known, double
     """Where profit peaks by the slopes alone, from a known point: a secant from x, or x itself where
     that leaves the bracket. For pools of which one quote costs as much as many slopes."""
     cdef double slope = 1.0, g, g_before, x_before = known.amount[0], x_next
-    cdef point at
+    cdef point at, base = known[0]
     cdef uint32_t turn, k
+    for k in range(1, STRIDES):  # what is between known amounts is not read off two slopes alone
+        at.amount[0] = known.amount[0] + (x - known.amount[0]) * k / STRIDES
+        if not follow(c, &base, &at):
+            return x
+        base = at
     for k in range(c.n):
         slope *= known.slope[k]
     g_before = bent(slope, c.target)
     for turn in range(FORESEEN):
         at.amount[0] = x
-        if not follow(c, known, &at):
+        if not follow(c, &base, &at):
             return x
         slope = 1.0
         for k in range(c.n):

@@ -197,7 +197,8 @@ cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const
         x_end = start + (here + 1.0 - side - FEE_SHORT - fee) / rise
         x = x_end - (1.0 - 2.0 * FEE_SHORT) / rise
         x = fmin(fmax(x_same, fmin(x, x_end)), fmax(x, x_end))
-        if not 0.5 * start < x < 2.0 * start or u256_from_double(&amount, x) != 0:
+        if not 0.5 * start < x < 2.0 * start or c.pace.left < c.cost \
+                or u256_from_double(&amount, x) != 0:
             continue
         before = c.best.profit
         try_amount(c, &amount, NULL)
@@ -227,6 +228,24 @@ cdef double find_place(const cycle *c, stair *s, const double *fees,
     return noise
 
 
+cdef void hurry(cycle *c, const stair *s, double base) noexcept nogil:
+    """What is worth a unit of the place for few quotes."""
+    step_to(c, s, base)
+    if s.fee > 0.0 and not done(c):
+        step_to(c, s, snapped(s, base))
+
+
+cdef void halve_tread(cycle *c, double tread) noexcept nogil:
+    """Takes from the best input what brings no more of the coarsest token, by halves, where there is
+    no time to look for the least input: each quote leaves half of what is lost."""
+    cdef u256 x
+    while tread >= 2.0 and not done(c):
+        tread *= 0.5
+        if u256_from_double(&x, u256_to_double(&c.best.amount[0]) - tread) == 0 \
+                and not u256_is_zero(&x):
+            try_amount(c, &x, NULL)
+
+
 cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     """Makes the best input, which nearly pays most, the one that does up to what matters.
 
@@ -241,9 +260,11 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     bend = fmax(bend, 1e-300)
     enough = c.pace.enough * profit if profit >= LARGE_PROFIT else c.pace.enough_units
     slopes_of(c, s.slopes, fees, rises)
-    if c.pace.left == INFINITY:
-        target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
     noise = find_place(c, &s, fees, worth)
+    if c.pace.left < candidate_cost(c, s.place) and worth[s.place] > FEE_UNIT * target_x:
+        halve_tread(c, worth[s.place])
+        return
+    target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
     if noise <= enough:
         return
     s.tolerance = 0.1 * enough
@@ -255,9 +276,7 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     # same effect at the optimum, where a unit more of it in brings a unit more.
     noise -= worth[s.place] + (worth[c.n] if s.place == 0 else 0.0)
     if c.pace.left < INFINITY:
-        step_to(c, &s, base)
-        if s.fee > 0.0 and not done(c):
-            step_to(c, &s, snapped(&s, base))
+        hurry(c, &s, base)
         if done(c):
             return
     if noise <= enough and s.fee <= 0.0 and bend <= 0.2 * enough * per_x * per_x:
