@@ -257,6 +257,7 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     cdef double rises[CYCLE_HOPS]
     cdef double profit = u256_to_double(&c.best.profit), enough, per_x = 1.0, noise, width, base
     cdef uint32_t i
+    cdef bint moves = False
     bend = fmax(bend, 1e-300)
     enough = c.pace.enough * profit if profit >= LARGE_PROFIT else c.pace.enough_units
     slopes_of(c, s.slopes, fees, rises)
@@ -270,6 +271,8 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     s.tolerance = 0.1 * enough
     for i in range(s.place):
         per_x *= s.slopes[i]
+    for i in range(c.n):
+        moves = moves or rises[i] != 0.0
     base = floor(u256_to_double(&c.best.amount[s.place])
                  + (target_x - u256_to_double(&c.best.amount[0])) * per_x + 0.5)
     # What rounds but for the coarsest place; and the cycle's own token rounds at both ends, to the
@@ -279,9 +282,10 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
         hurry(c, &s, base)
         if done(c):
             return
-    if noise <= enough and s.fee <= 0.0 and bend <= 0.2 * enough * per_x * per_x:
+    if noise <= enough and not moves and s.fee <= 0.0 and bend <= 0.2 * enough * per_x * per_x:
         step_to(c, &s, base)  # its neighbours are as good
-    else:
+        return
+    if not done(c):
         climb_neighbours(c, &s, base)
     if s.fee > 0.0 and worth[s.place] > enough and not done(c):
         climb_fee_stair(c, &s, base, bend / per_x)
@@ -293,7 +297,7 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
         return
     if s.place == 0:
         take_least(c, &s)
-    elif noise > enough and u256_to_double(&c.best.amount[s.place]) != base:
+    elif u256_to_double(&c.best.amount[s.place]) != base:
         climb_neighbours(c, &s, u256_to_double(&c.best.amount[s.place]))
 
 
