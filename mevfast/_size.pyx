@@ -304,6 +304,15 @@ cdef void surround(bracket *b, const double *x, const double *g, int best) noexc
             b.g_low = b.g_before = g[best - 1]
 
 
+cdef void distrust(bracket *b, double x, double g) noexcept nogil:
+    """Opens an end of a survey's bracket, which no quote has seen, where a quote next to it says that
+    the peak lies beyond it."""
+    if g < 0.0 and x > 0.99 * b.high:
+        b.high = b.g_high = INFINITY
+    elif g > 0.0 and b.low > 0.0 and x < 1.01 * b.low:
+        b.low, b.g_low = 0.0, -b.scale
+
+
 cdef bint is_costly(const pool_state *s) noexcept nogil:
     """Whether a quote of its costs as much as many slopes."""
     return s.kind == POOL_CURVE_TRICRYPTO_NG or s.kind == POOL_CURVE_TWOCRYPTO_NG
@@ -323,7 +332,7 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
     cdef u256 amount
     cdef uint32_t step, i, served = 0, odd = 0
     cdef int status
-    cdef bint rises = False, costly = False
+    cdef bint rises = False, costly = False, surveyed = False
     for i in range(c.n):
         known.amount[i] = known.amount[i + 1] = 0.0
         known.slope[i] = pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
@@ -339,6 +348,7 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
         if status != 0:
             return status
         x = next_guess(&b, 0)
+        surveyed = True
     else:
         start_bracket(&b, bent(margin, c.target) if margin > c.target else -1e-3)
         if x == 0.0:
@@ -367,6 +377,8 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
             g = bent(slope, c.target)
         if fabs(g) <= tolerance * b.scale or (g < 0.0 and x >= limit):
             break
+        if surveyed:
+            distrust(&b, x, g)
         narrow(&b, x, g)
         if b.high < INFINITY and b.high - b.low <= fmax(1.0, 1e-15 * b.high):
             break
