@@ -210,9 +210,10 @@ class Sizing:
         self.finished = dict.fromkeys(self.cycles, float("inf"))
         self.calls: dict[str, int] = {}
         """Of the unhurried sizing, in one turn."""
-        for name, cycle in self.cycles.items() if self.timer else ():
-            once = self.timer(*loaded(cycle), 4 * FINISHED) / (4 * FINISHED)
-            self.calls[name] = max(FINISHED, round(OUR_TURN / max(once, 1e-7)))
+        if self.timer is not None:
+            for name, cycle in self.cycles.items():
+                once = self.timer(*loaded(cycle), 4 * FINISHED) / (4 * FINISHED)
+                self.calls[name] = max(FINISHED, round(OUR_TURN / max(once, 1e-7)))
         self.missed = missed()
         self.theirs: dict[tuple[str, str], float] = {}
         self.peers: dict[tuple[str, str], Elsewhere | str] = {}

@@ -21,7 +21,6 @@ from mevfast._chain cimport (
     CHAIN_REFUSED,
     CHAIN_TOO_LITTLE,
     CYCLE_HOPS,
-    count_costs,
     cycle,
     lender_fee,
     lender_fee_of,
@@ -46,11 +45,9 @@ from mevfast._pool cimport (
     pool_reserves,
     pool_slope,
 )
-from mevfast._stairs cimport certain, climb_stairs, polish
+from mevfast._stairs cimport certain, climb_stairs, is_costly, polish, set_pace
 from mevfast._virtual cimport closed_form, virtual_of, virtual_pool
 from mevfast.types cimport (
-    POOL_CURVE_TRICRYPTO_NG,
-    POOL_CURVE_TWOCRYPTO_NG,
     POOL_UNISWAP_V4,
     QUOTE_OK,
     pool_quote,
@@ -79,15 +76,6 @@ cdef double GRID_RATIO = 3.0         # each so many times the one before
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
 cdef double FINE = 0.5               # of pace.enough: what the finish still climbs for
-cdef double ENOUGH = 2e-11           # as in pace
-cdef double ENOUGH_UNITS = 1e-3
-cdef double HURRIED_ENOUGH = 4e-10
-cdef double HURRIED_UNITS = 0.5
-# ns of quotes for the finish where a transaction is waiting: with the climb before it, a cycle of
-# V2, V3 and V4 pools is to take 5 us, and 25 us with any other curve.
-cdef double PAIRS_LEFT = 1500.0
-cdef double CURVES_LEFT = 12_000.0
-cdef double CRYPTO_LEFT = 7600.0     # one quote: its climb takes about another
 
 
 cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
@@ -313,11 +301,6 @@ cdef void distrust(bracket *b, double x, double g) noexcept nogil:
         b.low, b.g_low = 0.0, -b.scale
 
 
-cdef bint is_costly(const pool_state *s) noexcept nogil:
-    """Whether a quote of its costs as much as many slopes."""
-    return s.kind == POOL_CURVE_TRICRYPTO_NG or s.kind == POOL_CURVE_TWOCRYPTO_NG
-
-
 cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
     """Secant steps on the cycle's price from `start` (0: from the closed form), exact quotes all.
 
@@ -397,23 +380,6 @@ cdef inline void begin(cycle *c, const pool_state **pools, const swap_way *ways,
     c.most = INFINITY
     c.cost = 0.0
     c.pace.left = INFINITY
-
-
-cdef void set_pace(cycle *c, bint hurried) noexcept nogil:
-    """How far the finish goes, and from here on how long it takes."""
-    cdef uint32_t i
-    count_costs(c)
-    c.pace.enough = HURRIED_ENOUGH if hurried else ENOUGH
-    c.pace.enough_units = HURRIED_UNITS if hurried else ENOUGH_UNITS
-    if not hurried:
-        return
-    c.pace.left = PAIRS_LEFT
-    for i in range(c.n):
-        if is_costly(c.pools[i]):
-            c.pace.left = CRYPTO_LEFT
-            return
-        if c.pools[i].kind > POOL_UNISWAP_V4:
-            c.pace.left = CURVES_LEFT
 
 
 cdef inline double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:

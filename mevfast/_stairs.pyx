@@ -18,6 +18,7 @@ from libc.stdint cimport uint32_t
 
 from mevfast._chain cimport (
     CYCLE_HOPS,
+    count_costs,
     cycle,
     has_exact_out,
     least_input,
@@ -25,7 +26,14 @@ from mevfast._chain cimport (
     try_amount,
 )
 from mevfast._pool cimport pool_input_fee, pool_rounds_output_fee
-from mevfast.types cimport POOL_UNISWAP_V2, POOL_UNISWAP_V3, POOL_UNISWAP_V4
+from mevfast.types cimport (
+    POOL_CURVE_TRICRYPTO_NG,
+    POOL_CURVE_TWOCRYPTO_NG,
+    POOL_UNISWAP_V2,
+    POOL_UNISWAP_V3,
+    POOL_UNISWAP_V4,
+    pool_state,
+)
 from mevfast.u256 cimport (
     u256,
     u256_add_u64,
@@ -43,10 +51,41 @@ cdef enum:
     MOST_SPREAD = 512      # amounts looked at over the width of the noise
     EFFORT = 80_000        # ns: and no more of them than cost as much
     INVERSE_QUOTES = 6     # about what the least input costs without exact output
+cdef double ENOUGH = 2e-11           # as in pace
+cdef double ENOUGH_UNITS = 1e-3
+cdef double HURRIED_ENOUGH = 4e-10
+cdef double HURRIED_UNITS = 0.5
+# ns of quotes for the finish where a transaction is waiting: with the climb before it, a cycle of
+# V2, V3 and V4 pools is to take 5 us, and 25 us with any other curve.
+cdef double PAIRS_LEFT = 1500.0
+cdef double CURVES_LEFT = 12_000.0
+cdef double CRYPTO_LEFT = 7600.0     # one quote: its climb takes about another
 cdef double LARGE_PROFIT = 1e9
 cdef double FEE_UNIT = 1e-10        # in which fees that move are rounded down
 cdef double FEE_SHORT = 1e-3        # of such a unit: how near below the next one a fee is aimed at
 cdef double GOLDEN = 0.6180339887498949
+
+
+cdef bint is_costly(const pool_state *s) noexcept nogil:
+    """Whether a quote of its costs as much as many slopes."""
+    return s.kind == POOL_CURVE_TRICRYPTO_NG or s.kind == POOL_CURVE_TWOCRYPTO_NG
+
+
+cdef void set_pace(cycle *c, bint hurried) noexcept nogil:
+    """How far the finish goes, and from here on how long it takes."""
+    cdef uint32_t i
+    count_costs(c)
+    c.pace.enough = HURRIED_ENOUGH if hurried else ENOUGH
+    c.pace.enough_units = HURRIED_UNITS if hurried else ENOUGH_UNITS
+    if not hurried:
+        return
+    c.pace.left = PAIRS_LEFT
+    for i in range(c.n):
+        if is_costly(c.pools[i]):
+            c.pace.left = CRYPTO_LEFT
+            return
+        if c.pools[i].kind > POOL_UNISWAP_V4:
+            c.pace.left = CURVES_LEFT
 
 
 cdef bint certain(const cycle *c) noexcept nogil:
