@@ -4,6 +4,9 @@ Owns the cycles that are sized: chains of V2 pools, V3 pools with V2 or with eac
 pool of bench.pools of each other curve, closed by a V2 pool at a price that leaves GAIN at the
 margin. What a peer finds is compared with the optimum first, which is searched here by thirds on
 exact quotes. Each takes its turn in one run, and the least CPU time of each counts.
+
+What is judged is the hurried sizing, that of a transaction that waits. Beside it are the unhurried
+one, which finishes the integers, and how much of its profit the hurried one misses.
 """
 
 from contextlib import ExitStack
@@ -32,6 +35,12 @@ CALLS = 100
 BY_DEGENBOT = 1000.0
 OFF = 1e-6
 """Of the profit that a peer may miss; its search ends at that, and ours does not."""
+
+MISSED = "profit that hurried sizing misses"
+FINISHED = 5
+"""The least calls of ours where the integers are finished, which takes up to milliseconds."""
+GAINS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03)
+"""Margins at which it is seen how much a hurried sizing misses."""
 
 V2, V3, CURVED = 200.0, 5_000.0, 25_000.0
 """ns that a sizing may take."""
@@ -109,10 +118,10 @@ def v2(reserve_in: int, price: float) -> Hop:
     return Hop("uniswap_v2", {"fee_pips": FEE} | reserves)
 
 
-def closed(name: str, hops: list[Hop], amount: int, limit: float) -> Cycle:
-    """The hops with a V2 pool that closes them and leaves GAIN for about `amount`."""
+def closed(name: str, hops: list[Hop], amount: int, limit: float, gain: float) -> Cycle:
+    """The hops with a V2 pool that closes them and leaves the gain for about `amount`."""
     so_far = margin(hops)
-    return Cycle(name, [*hops, v2(int(DEPTH * amount * so_far), (1 + GAIN) / so_far / KEPT)], limit)
+    return Cycle(name, [*hops, v2(int(DEPTH * amount * so_far), (1 + gain) / so_far / KEPT)], limit)
 
 
 def _v3(off: float = 0.0) -> dict[str, Any]:
@@ -126,22 +135,53 @@ def _v3(off: float = 0.0) -> dict[str, Any]:
     return fields | moved.after
 
 
-def cycles() -> list[Cycle]:
+def cycles(gain: float = GAIN) -> list[Cycle]:
     """All of them."""
     chain = [v2((3 + i) * 1000 * WAD, price) for i, price in enumerate((1.7, 0.013, 41.0))]
     v3 = Hop("uniswap_v3", _v3())
-    back = Hop("uniswap_v3", _v3(2 * pools.FEE * 1e-6 + GAIN), 1, 0)
+    back = Hop("uniswap_v3", _v3(2 * pools.FEE * 1e-6 + gain), 1, 0)
     middle = pools.amount_that_crosses("uniswap_v3", v3.fields, 1)
-    made = [closed(f"V2, {n + 1} hops", chain[:n], 10 * WAD, V2) for n in (1, 2, 3)]
-    made += [closed("V3-V2", [v3], middle, V3), Cycle("V3-V3", [v3, back], V3)]
+    made = [closed(f"V2, {n + 1} hops", chain[:n], 10 * WAD, V2, gain) for n in (1, 2, 3)]
+    made += [closed("V3-V2", [v3], middle, V3, gain), Cycle("V3-V3", [v3, back], V3)]
     for sample in pools.samples():
         if sample.kind.startswith(("curve", "balancer")):
             hop = Hop(sample.kind, sample.fields, sample.token_in, sample.token_out)
-            made.append(closed(f"{sample.name}-V2", [hop], sample.amount, CURVED))
+            made.append(closed(f"{sample.name}-V2", [hop], sample.amount, CURVED, gain))
             if sample.name == "curve_stable, 2 coins":
                 first = v2(DEPTH * sample.amount, 1.0)
-                made.append(closed("V2-curve_stable-V2", [first, hop], sample.amount, CURVED))
+                made.append(closed("V2-curve_stable-V2", [first, hop], sample.amount, CURVED, gain))
     return made
+
+
+# ---- what haste costs ----
+
+
+def kinds_of(cycle: Cycle) -> str:
+    """Of which of three sorts its pools are: the hurried sizing has a time for each."""
+    kinds = {hop.kind for hop in cycle.hops}
+    if any("crypto" in kind for kind in kinds):
+        return "CryptoSwap"
+    return "V2 and V3" if kinds <= {"uniswap_v2", "uniswap_v3"} else "Curve and Balancer"
+
+
+def loaded(cycle: Cycle) -> tuple[list[Pool], list[tuple[int, int]]]:
+    """Its pools and the ways through them, as sizing takes them."""
+    return (
+        [hop.pool() for hop in cycle.hops],
+        [(hop.token_in, hop.token_out) for hop in cycle.hops],
+    )
+
+
+def missed() -> dict[str, list[float]]:
+    """By sort of pools: the parts of the unhurried sizing's profit that the hurried one misses."""
+    found: dict[str, list[float]] = {}
+    for cycle in (each for gain in GAINS for each in cycles(gain)):
+        made, ways = loaded(cycle)
+        full, hurried = _size.size(made, ways), _size.size(made, ways, hurried=True)
+        if full is not None:
+            least = 0 if hurried is None else hurried[1]
+            found.setdefault(kinds_of(cycle), []).append(max(1 - least / full[1], 0.0))
+    return found
 
 
 # ---- beside peers ----
@@ -167,6 +207,14 @@ class Sizing:
         self.cycles = {cycle.name: cycle for cycle in cycles()}
         self.timer = getattr(_size, "time_sizes", None)
         self.least = dict.fromkeys(self.cycles, float("inf"))
+        self.finished = dict.fromkeys(self.cycles, float("inf"))
+        self.calls: dict[str, int] = {}
+        """Of the unhurried sizing, in one turn."""
+        if self.timer is not None:
+            for name, cycle in self.cycles.items():
+                once = self.timer(*loaded(cycle), 4 * FINISHED) / (4 * FINISHED)
+                self.calls[name] = max(FINISHED, round(OUR_TURN / max(once, 1e-7)))
+        self.missed = missed()
         self.theirs: dict[tuple[str, str], float] = {}
         self.peers: dict[tuple[str, str], Elsewhere | str] = {}
         children: dict[str, Child | str] = {}
@@ -196,12 +244,13 @@ class Sizing:
         """Everything once."""
         for name, cycle in self.cycles.items():
             if self.timer is not None:
-                made = [hop.pool() for hop in cycle.hops]
-                ways = [(hop.token_in, hop.token_out) for hop in cycle.hops]
+                made, ways = loaded(cycle)
                 once = min(self.least[name] * 1e-9, 1e-5)
                 count = max(CALLS, round(OUR_TURN / once))
-                spent = self.timer(made, ways, count) / count
+                spent = self.timer(made, ways, count, hurried=True) / count
                 self.least[name] = min(self.least[name], 1e9 * spent)
+                spent = self.timer(made, ways, self.calls[name]) / self.calls[name]
+                self.finished[name] = min(self.finished[name], 1e9 * spent)
             for pair, peer in self.peers.items():
                 if pair[0] == name and not isinstance(peer, str):
                     self.theirs[pair] = min(self.theirs[pair], peer.time(PEER_TURN))
@@ -212,10 +261,14 @@ class Sizing:
         missing = None if self.timer else "mevfast._size has no time_sizes"
         for name, cycle in self.cycles.items():
             value = None if missing else self.least[name]
-            found.append(
-                Row(f"sizing {name}", "ns", value, hops=len(cycle.hops), limit=cycle.limit,
-                    absent=missing)
-            )  # fmt: skip
+            finished, hops = None if missing else self.finished[name], len(cycle.hops)
+            found += [
+                Row(f"sizing {name}", "ns", value, hops=hops, limit=cycle.limit, absent=missing),
+                Row(f"sizing {name}, unhurried", "ns", finished, hops=hops, absent=missing),
+            ]
+        for sort, parts in self.missed.items():
+            for which, part in (("mean", sum(parts) / len(parts)), ("most", max(parts))):
+                found.append(Row(f"{MISSED}, {sort}, {which}", "e-9", 1e9 * part))
         for name, peer, least in PEERS:
             made, hops = self.peers[name, peer], len(self.cycles[name].hops)
             absent = made if isinstance(made, str) else None

@@ -49,6 +49,13 @@ cdef struct lender_fee:
     uint8_t half_up               # else rounded up
     double rate
 
+# How long the integer finish may look: up to what matters, or for as long as is left before a
+# transaction must be on its way.
+cdef struct pace:
+    double enough                 # of the profit: what more is not looked for,
+    double enough_units           # or where a unit is more than 1e-9 of it, this of a unit
+    double left                   # ns of quotes, about
+
 # A cycle being sized.
 cdef struct cycle:
     const pool_state **pools
@@ -59,8 +66,15 @@ cdef struct cycle:
     double target                 # the price of the whole cycle at the best input: 1 + the fee
     double most                   # what no input pays more than; infinity where that is unknown
     sized_cycle *best             # what pays most of all that was tried
+    pace pace                     # of the finish
+    double cost                   # ns of a quote of the whole cycle, about; 0 before the finish
+    double quote_cost[CYCLE_HOPS] # the same of each pool
+    double least_in[CYCLE_HOPS]   # the last least input that was found by quotes alone,
+    double least_out[CYCLE_HOPS]  # and what it is the least for; 0 where there is none
 
 cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noexcept nogil
+cdef void count_costs(cycle *c) noexcept nogil
+cdef bint has_exact_out(const pool_state *s) noexcept nogil
 cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
                    const u256 *amount_in, u256 *amounts, double *slopes) noexcept nogil
 cdef int keep_better(cycle *c, const u256 *amounts) noexcept nogil

@@ -11,6 +11,10 @@ from mevfast._pool cimport pool_quote_exact, pool_slope, pool_slope_and_fee
 from mevfast.types cimport (
     POOL_BALANCER_COMPOSABLE_STABLE,
     POOL_BALANCER_WEIGHTED,
+    POOL_CURVE_STABLE,
+    POOL_CURVE_STABLE_NG,
+    POOL_CURVE_TRICRYPTO_NG,
+    POOL_CURVE_TWOCRYPTO_NG,
     POOL_UNISWAP_V2,
     POOL_UNISWAP_V4,
     QUOTE_INVARIANT,
@@ -58,6 +62,41 @@ cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noe
     if u256_add(&scaled, &scaled, &half) != 0:
         return -1
     return 0 if u256_div(out, &scaled, &fee.denominator) == U256_OK else -1
+
+
+# ---- what quotes cost ----
+
+cdef double quote_ns(const pool_state *s) noexcept nogil:
+    """Of an exact quote, about: see bench/results."""
+    cdef uint32_t kind = s.kind
+    if kind == POOL_UNISWAP_V2:
+        return 40.0
+    if kind <= POOL_UNISWAP_V4:
+        return 280.0
+    if kind == POOL_BALANCER_WEIGHTED:
+        return 500.0
+    if kind == POOL_BALANCER_COMPOSABLE_STABLE:
+        return 1450.0
+    if kind == POOL_CURVE_TRICRYPTO_NG or kind == POOL_CURVE_TWOCRYPTO_NG:
+        return 7000.0
+    if kind == POOL_CURVE_STABLE or kind == POOL_CURVE_STABLE_NG:
+        return 550.0
+    return 1240.0 if s.solidly.stable else 100.0
+
+
+cdef void count_costs(cycle *c) noexcept nogil:
+    """From here on quotes take of c.pace.left, and least inputs are remembered."""
+    cdef uint32_t i
+    c.cost = 0.0
+    for i in range(c.n):
+        c.quote_cost[i] = quote_ns(c.pools[i])
+        c.cost += c.quote_cost[i]
+        c.least_out[i] = 0.0
+
+
+cdef void count_quote(cycle *c, uint32_t hop) noexcept nogil:
+    c.best.quotes += 1
+    c.pace.left -= c.quote_cost[hop]
 
 
 # ---- forwards ----
@@ -115,6 +154,7 @@ cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
     if u256_lt(c.cap, x):
         return CHAIN_REFUSED
     c.best.quotes += c.n
+    c.pace.left -= c.cost
     status = run_chain(c.pools, c.ways, c.n, x, amounts, NULL if slope == NULL else slopes)
     if status != CHAIN_OK:
         return status
@@ -185,7 +225,8 @@ cdef int least_by_quotes(cycle *c, uint32_t hop, const u256 *want, double width,
                          const u256 *guess, double reach, u256 *x) noexcept nogil:
     """The least input of one swap that buys `want`, at most `width` above it: 0 or -1.
 
-    From a guess that is `reach` off, bounded from both sides by exact quotes, then halved.
+    From a guess that is `reach` off, bounded from both sides by exact quotes, then halved, as long
+    as there is time.
     """
     cdef const pool_state *s = c.pools[hop]
     cdef swap_way way = c.ways[hop]
@@ -198,12 +239,15 @@ cdef int least_by_quotes(cycle *c, uint32_t hop, const u256 *want, double width,
     for step in range(INVERSE_STEPS):
         if have_low and have_high:
             u256_sub(&gap, &high, &low)
-            if u256_to_double(&gap) <= fmax(width, 1.0):
+            if u256_to_double(&gap) <= fmax(width, 1.0) or c.pace.left < c.cost:
+                c.least_in[hop], c.least_out[hop] = u256_to_double(&high), u256_to_double(want)
                 x[0] = high
                 return 0
             u256_shr(&gap, &gap, 1)
             u256_add(&at, &low, &gap)
-        c.best.quotes += 1
+        if c.pace.left < c.cost and not have_high:
+            return -1
+        count_quote(c, hop)
         found = pays(s, way, &at, want, &short)
         if found < 0:
             return -1
@@ -234,22 +278,27 @@ cdef int least_of_swap(cycle *c, uint32_t hop, const u256 *want, double width, d
     cdef int found
     if not slope > 0.0:
         return -1
-    c.best.quotes += 1
     if has_exact_out(s):
+        count_quote(c, hop)
         if least_by_exact_out(s, c.ways[hop], want, x) != 0:
             return -1
         if s.kind == POOL_UNISWAP_V2:
             return 0
-        c.best.quotes += 1
+        count_quote(c, hop)
         found = pays(s, c.ways[hop], x, want, &short)
         if found != 0:
             return 0 if found > 0 else -1
         at = x[0]
         reach = fmax(1.0, 1e-15 * u256_to_double(x))
     else:
-        guess = u256_to_double(&c.best.amount[hop]) \
-            + (u256_to_double(want) - u256_to_double(&c.best.amount[hop + 1])) / slope
-        reach = fmax(1.0, 1.0 / slope)
+        # From another least input there is little to correct; any other may be a unit's worth off.
+        guess, short = c.least_in[hop], c.least_out[hop]
+        reach = fmax(1.0, width)
+        if short == 0.0:
+            guess = u256_to_double(&c.best.amount[hop])
+            short = u256_to_double(&c.best.amount[hop + 1])
+            reach = fmax(1.0, 1.0 / slope)
+        guess += (u256_to_double(want) - short) / slope
         if u256_from_double(&at, fmax(guess, 1.0)) != 0:
             return -1
     return least_by_quotes(c, hop, want, width, slope, &at, reach, x)

@@ -393,7 +393,8 @@ cdef class Search(Scan):
             if have_free and fee.rate == 0.0 and not u256_lt(&cap, &free_sized.amount[0]):
                 sized = free_sized  # the same problem as before: only the gas differs
             else:
-                status = size_cycle(pools, ways, c.n_hops, &fee, &cap, &sized)
+                status = size_cycle(pools, ways, c.n_hops, &fee, &cap, not self.unhurried,
+                                    &sized)
                 self.n_quotes += sized.quotes
                 if status != 0:
                     if why == <int>DROP_NO_FUNDING:
@@ -545,7 +546,7 @@ cdef class Search(Scan):
         sized.profit = plan.profit
         sized.quotes = 0
         self.terms(plan.hop[0].token_in, plan.funding, &fee, &cap)
-        finish_cycle(pools, ways, plan.n_hops, &fee, &cap, &sized)
+        finish_cycle(pools, ways, plan.n_hops, &fee, &cap, not self.unhurried, &sized)
         if self.unhurried:
             polish_cycle(pools, ways, plan.n_hops, &fee, &cap, &sized)
         self.n_quotes += sized.quotes

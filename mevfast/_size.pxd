@@ -17,8 +17,10 @@ from mevfast.u256 cimport u256
 cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
                      const u256 *amount_in, u256 *amounts) noexcept nogil
 cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
-                    const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil
+                    const lender_fee *fee, const u256 *cap, bint hurried,
+                    sized_cycle *best) noexcept nogil
 cdef void polish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                        const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil
 cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
-                      const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil
+                      const lender_fee *fee, const u256 *cap, bint hurried,
+                      sized_cycle *best) noexcept nogil

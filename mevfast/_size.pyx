@@ -45,7 +45,7 @@ from mevfast._pool cimport (
     pool_reserves,
     pool_slope,
 )
-from mevfast._stairs cimport certain, climb_stairs, polish
+from mevfast._stairs cimport certain, climb_stairs, is_costly, polish, set_pace
 from mevfast._virtual cimport closed_form, virtual_of, virtual_pool
 from mevfast.types cimport (
     POOL_UNISWAP_V4,
@@ -67,13 +67,15 @@ from mevfast.u256 cimport (
 
 cdef uint32_t MAX_STEPS = 96
 cdef uint32_t REFINE_STEPS = 6
+cdef uint32_t FORESEEN = 6           # secant steps by slopes alone,
+cdef uint32_t STRIDES = 4            # over so many parts of the way to the first
 cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
 cdef enum:
     GRID = 12                        # points of the look before a climb,
 cdef double GRID_RATIO = 3.0         # each so many times the one before
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
-cdef double FINE = 1e-11             # of the profit: what the finish still climbs for
+cdef double FINE = 0.5               # of pace.enough: what the finish still climbs for
 
 
 cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
@@ -183,7 +185,7 @@ cdef bint follow(const cycle *c, const point *before, point *at) noexcept nogil:
         else:
             step = at.amount[i] - before.amount[i]
             at.slope[i] = before.slope[i]
-            for turn in range(2):
+            for turn in range(3):
                 at.amount[i + 1] = before.amount[i + 1] \
                     + 0.5 * (before.slope[i] + at.slope[i]) * step
                 if u256_from_double(&out, at.amount[i + 1]) != 0:
@@ -194,25 +196,63 @@ cdef bint follow(const cycle *c, const point *before, point *at) noexcept nogil:
     return True
 
 
-cdef int survey(const cycle *c, bracket *b) noexcept nogil:
-    """A look at a grid of inputs, for cycles whose price need not fall from the start.
+cdef void best_point(const cycle *c, point *at) noexcept nogil:
+    """That of the best input so far."""
+    cdef double fees[CYCLE_HOPS]
+    cdef double rises[CYCLE_HOPS]
+    cdef uint32_t k
+    slopes_of(c, at.slope, fees, rises)
+    for k in range(c.n + 1):
+        at.amount[k] = u256_to_double(&c.best.amount[k])
+
+
+cdef double foresee(const cycle *c, const bracket *b, const point *known, double x,
+                    double tolerance) noexcept nogil:
+    """Where profit peaks by the slopes alone, from a known point: a secant from x, or x itself where
+    that leaves the bracket. For pools of which one quote costs as much as many slopes."""
+    cdef double slope = 1.0, g, g_before, x_before = known.amount[0], x_next
+    cdef point at, base = known[0]
+    cdef uint32_t turn, k
+    for k in range(1, STRIDES):  # what is between known amounts is not read off two slopes alone
+        at.amount[0] = known.amount[0] + (x - known.amount[0]) * k / STRIDES
+        if not follow(c, &base, &at):
+            return x
+        base = at
+    for k in range(c.n):
+        slope *= known.slope[k]
+    g_before = bent(slope, c.target)
+    for turn in range(FORESEEN):
+        at.amount[0] = x
+        if not follow(c, &base, &at):
+            return x
+        slope = 1.0
+        for k in range(c.n):
+            slope *= at.slope[k]
+        g = bent(slope, c.target)
+        if not fabs(g) > 0.1 * tolerance * b.scale or not g < INFINITY or g == g_before:
+            return x
+        x_next = x - g * (x - x_before) / (g - g_before)
+        if not b.low < x_next < b.high or not x_next < 8.0 * x:
+            return x
+        x_before, g_before, x = x, g, x_next
+    return x
+
+
+cdef int survey(const cycle *c, const point *start, bracket *b) noexcept nogil:
+    """A look at a grid of inputs, for cycles whose price need not fall from the start, at no input.
 
     Fills b with what lies about the grid's best point, or where none pays about the largest one
     beyond which profit still grows. Returns 0, 1 with nothing in sight, -1 where all is refused.
     """
     cdef double x[GRID]
     cdef double g[GRID]
-    cdef point at, before
+    cdef point at, before = start[0]
     cdef double slope, profit, most = 0.0
     cdef uint32_t k
     cdef int i, best = -1, growing = -1, served = 0
     x[GRID - 1] = fmin(widest(c), u256_to_double(c.cap))
     for i in range(GRID - 2, -1, -1):
         x[i] = x[i + 1] / GRID_RATIO
-    for k in range(c.n):
-        before.amount[k] = before.amount[k + 1] = 0.0
-        before.slope[k] = pool_marginal_price(c.pools[k], c.ways[k].token_in,
-                                              c.ways[k].token_out)
     for i in range(GRID):
         g[i] = INFINITY
         at.amount[0] = x[i]
@@ -252,6 +292,15 @@ cdef void surround(bracket *b, const double *x, const double *g, int best) noexc
             b.g_low = b.g_before = g[best - 1]
 
 
+cdef void distrust(bracket *b, double x, double g) noexcept nogil:
+    """Opens an end of a survey's bracket, which no quote has seen, where a quote next to it says that
+    the peak lies beyond it."""
+    if g < 0.0 and x > 0.99 * b.high:
+        b.high = b.g_high = INFINITY
+    elif g > 0.0 and b.low > 0.0 and x < 1.01 * b.low:
+        b.low, b.g_low = 0.0, -b.scale
+
+
 cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
     """Secant steps on the cycle's price from `start` (0: from the closed form), exact quotes all.
 
@@ -262,22 +311,27 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
     cdef virtual_pool stand_in[CYCLE_HOPS]
     cdef virtual_pool deepest
     cdef bracket b
+    cdef point known
     cdef u256 amount
     cdef uint32_t step, i, served = 0, odd = 0
     cdef int status
-    cdef bint rises = False
+    cdef bint rises = False, costly = False, surveyed = False
     for i in range(c.n):
-        margin *= pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+        known.amount[i] = known.amount[i + 1] = 0.0
+        known.slope[i] = pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+        margin *= known.slope[i]
         most *= pool_price_bound(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
         rises = rises or pool_price_can_rise(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+        costly = costly or is_costly(c.pools[i])
     if not most > c.target:
         return 1
     x = start
     if start == 0.0 and (rises or not margin > c.target):
-        status = survey(c, &b)
+        status = survey(c, &known, &b)
         if status != 0:
             return status
         x = next_guess(&b, 0)
+        surveyed = True
     else:
         start_bracket(&b, bent(margin, c.target) if margin > c.target else -1e-3)
         if x == 0.0:
@@ -285,6 +339,8 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
                 virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
             x = closed_form(stand_in, c.n, c.target, &unused)
     for step in range(MAX_STEPS):
+        if costly and step < FORESEEN:
+            x = foresee(c, &b, &known, x, tolerance)
         x = fmin(fmax(x, 1.0), limit)
         if u256_from_double(&amount, x) != 0:
             return -1
@@ -304,10 +360,14 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
             g = bent(slope, c.target)
         if fabs(g) <= tolerance * b.scale or (g < 0.0 and x >= limit):
             break
+        if surveyed:
+            distrust(&b, x, g)
         narrow(&b, x, g)
         if b.high < INFINITY and b.high - b.low <= fmax(1.0, 1e-15 * b.high):
             break
         x = next_guess(&b, step)
+        if costly and status == CHAIN_OK and u256_eq(&c.best.amount[0], &amount):
+            best_point(c, &known)
     if served == 0:
         return -1
     return 1 if u256_is_zero(&c.best.profit) else 0
@@ -318,6 +378,8 @@ cdef inline void begin(cycle *c, const pool_state **pools, const swap_way *ways,
     c.pools, c.ways, c.n, c.fee, c.cap, c.best = pools, ways, n, fee, cap, best
     c.target = 1.0 + fee.rate
     c.most = INFINITY
+    c.cost = 0.0
+    c.pace.left = INFINITY
 
 
 cdef inline double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:
@@ -349,7 +411,8 @@ cdef inline int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
 
 
 cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
-                    const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+                    const lender_fee *fee, const u256 *cap, bint hurried,
+                    sized_cycle *best) noexcept nogil:
     """An input in [1, cap] whose exact profit is within 1e-9 of the largest, for ranking.
 
     Less near where a unit of some token on the way is worth more than that. Returns 0 with `best`
@@ -365,12 +428,12 @@ cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
         status = size_pairs(&c, hops)
     if status < 0:
         status = climb(&c, COARSE, 0.0)
-        if u256_is_zero(&best.profit) and rescue(&c):
+        if u256_is_zero(&best.profit) and rescue(&c, hurried):
             status = 0
     return status
 
 
-cdef bint rescue(cycle *c) noexcept nogil:
+cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
     """Looks for a profit on the stairs where the curve has one and no input tried did: where a
     unit of some token on the way is worth as much."""
     cdef virtual_pool stand_in[CYCLE_HOPS]
@@ -391,16 +454,20 @@ cdef bint rescue(cycle *c) noexcept nogil:
     if not profit > 0.0 or not coarsest > 0.01 * profit \
             or u256_from_double(&c.best.amount[c.n], amount) != 0:
         return False
+    set_pace(c, hurried)
     climb_stairs(c, x, 2.0 * profit / (x * x))
     return not u256_is_zero(&c.best.profit)
 
 
 cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
-                      const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil:
+                      const lender_fee *fee, const u256 *cap, bint hurried,
+                      sized_cycle *best) noexcept nogil:
     """Takes what size_cycle found, of which it reads amounts and profit, to the integer optimum.
 
     Up to 1e-9 of the profit, and where a unit is more than that, to the unit unless the noise of
-    two coarse tokens takes more quotes than are spent on it. Returns 0; `best` never gets worse.
+    two coarse tokens takes more quotes than are spent on it. Where it is hurried, for some
+    microseconds: up to 1e-9, and a unit of each token on the way and one more of each that a fee
+    or an amount in between is rounded to. Returns 0; `best` never gets worse.
     """
     cdef cycle c
     cdef v2_hop hops[CYCLE_HOPS]
@@ -412,6 +479,9 @@ cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n
         x = look_ahead(&c, hops)
         if certain(&c):
             return 0
+    set_pace(&c, hurried)
+    if c.pace.left < c.cost:
+        return 0
     x = refine(&c, &bend)
     climb_stairs(&c, x, bend)
     return 0
@@ -422,6 +492,7 @@ cdef void polish_cycle(const pool_state **pools, const swap_way *ways, uint32_t 
     """After finish_cycle, a look at some hundred neighbours: for answers that nobody waits for."""
     cdef cycle c
     begin(&c, pools, ways, n, fee, cap, best)
+    set_pace(&c, False)
     polish(&c)
 
 
@@ -453,7 +524,7 @@ cdef double refine(cycle *c, double *bend) noexcept nogil:
         bend[0] = 2.0 * c.target * fabs((g - g_before) / (x - x_before))
         gain = 0.5 * fabs((slope - c.target) * (x_next - x))
         profit = u256_to_double(&c.best.profit)
-        if gain <= FINE * profit or x_next == x:
+        if gain <= FINE * c.pace.enough * profit or x_next == x or c.pace.left < c.cost:
             return x_next
         if u256_from_double(&amount, fmax(x_next, 1.0)) != 0 \
                 or try_amount(c, &amount, &slope_next) != CHAIN_OK:
@@ -502,12 +573,12 @@ cdef uint32_t load_chain(const pool_state **states, swap_way *way, list pools, l
     return n
 
 
-def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
+def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False), bint hurried=False):
     """The input in [1, cap] at which swapping through 2-4 `Pool`s in a row pays most.
 
     `ways` are (token_in, token_out), indices into each pool's own tokens. `lender` is (numerator,
-    denominator, half_up): its fee, rounded up unless half_up; denominator 0 for none. Returns
-    (amounts, profit, quotes): the amount into each pool and out of the last, what is left of that
+    denominator, half_up): its fee, rounded up unless half_up; denominator 0 for none. `hurried` as
+    where a transaction is waiting: a unit of a token on the way may be missed. Returns (amounts, profit, quotes): the amount into each pool and out of the last, what is left of that
     after input and fee, and the exact quotes it took. None where no input pays or every pool
     refuses.
     """
@@ -519,8 +590,9 @@ def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False)):
     cdef uint32_t n = load_chain(states, way, pools, ways), i
     lender_from(&fee, lender)
     u256_from_pyint(&most, cap)
-    if u256_is_zero(&most) or size_cycle(states, way, n, &fee, &most, &best) != 0 \
-            or finish_cycle(states, way, n, &fee, &most, &best) != 0:
+    if u256_is_zero(&most)  \
+            or size_cycle(states, way, n, &fee, &most, hurried, &best) != 0 \
+            or finish_cycle(states, way, n, &fee, &most, hurried, &best) != 0:
         return None
     return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
             best.quotes)
@@ -538,7 +610,7 @@ def virtual_pools(Pool pool, token_in, token_out=None):
             (deepest.reserve_in, deepest.reserve_out, deepest.keep))
 
 
-def time_sizes(list pools, list ways, count, *, finish=True):
+def time_sizes(list pools, list ways, count, *, bint finish=True, bint hurried=False):
     """CPU seconds that `count` equal sizings take in a C loop, with the integer finish or without:
     for benches."""
     cdef const pool_state *states[CYCLE_HOPS]
@@ -548,14 +620,13 @@ def time_sizes(list pools, list ways, count, *, finish=True):
     cdef sized_cycle best
     cdef uint32_t n = load_chain(states, way, pools, ways)
     cdef long k, times = count
-    cdef bint finishes = finish
     cdef clock_t start
     memset(&fee, 0, sizeof(fee))
     u256_from_pyint(&most, (1 << 255) - 1)
     with nogil:
         start = clock()
         for k in range(times):
-            if size_cycle(states, way, n, &fee, &most, &best) == 0 and finishes:
-                finish_cycle(states, way, n, &fee, &most, &best)
+            if size_cycle(states, way, n, &fee, &most, hurried, &best) == 0 and finish:
+                finish_cycle(states, way, n, &fee, &most, hurried, &best)
         start = clock() - start
     return <double>start / CLOCKS_PER_SEC

@@ -1,7 +1,10 @@
 """The integer finish of a size."""
 
 from mevfast._chain cimport cycle
+from mevfast.types cimport pool_state
 
+cdef bint is_costly(const pool_state *s) noexcept nogil
+cdef void set_pace(cycle *c, bint hurried) noexcept nogil
 cdef bint certain(const cycle *c) noexcept nogil
 cdef void polish(cycle *c) noexcept nogil
 cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil

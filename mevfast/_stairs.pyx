@@ -7,18 +7,26 @@ are what is chosen from, each at its least input. Where another token on the way
 its rounding is a noise over these amounts, larger than how much the curve itself differs between
 them, and many of them are looked at: neighbours, then all over the width on which the curve falls
 by less than the noise, then closer and closer about the best.
+
+Where a transaction is waiting, only what gains most for its quotes is tried, as long as there is
+time: the least input for the amount at which the curve peaks, which is worth up to a unit, and the
+amounts of which a fee's rounding takes least, worth up to another; then neighbours.
 """
 
 from libc.math cimport INFINITY, ceil, fabs, floor, fmax, fmin, sqrt
 from libc.stdint cimport uint32_t
 
-from mevfast._chain cimport CYCLE_HOPS, cycle, least_input, slopes_of, try_amount
+from mevfast._chain cimport (
+    CYCLE_HOPS,
+    count_costs,
+    cycle,
+    has_exact_out,
+    least_input,
+    slopes_of,
+    try_amount,
+)
 from mevfast._pool cimport pool_input_fee, pool_rounds_output_fee
 from mevfast.types cimport (
-    POOL_BALANCER_COMPOSABLE_STABLE,
-    POOL_BALANCER_WEIGHTED,
-    POOL_CURVE_STABLE,
-    POOL_CURVE_STABLE_NG,
     POOL_CURVE_TRICRYPTO_NG,
     POOL_CURVE_TWOCRYPTO_NG,
     POOL_UNISWAP_V2,
@@ -41,39 +49,54 @@ cdef enum:
     MOST_CLIMBED = 16      # neighbours one after another that each pay more
     POLISHED = 64          # neighbours on either side, where there is time
     MOST_SPREAD = 512      # amounts looked at over the width of the noise
-    EFFORT = 2000          # and no more of them than cost as much as so many V2 quotes
-    INVERSE_QUOTES = 12    # about what the least input costs without exact output
-cdef double ENOUGH = 2e-11          # of the profit,
-cdef double ENOUGH_UNITS = 1e-3     # or where a unit is more than 1e-9 of it, this of a unit
+    EFFORT = 80_000        # ns: and no more of them than cost as much
+    INVERSE_QUOTES = 6     # about what the least input costs without exact output
+cdef double ENOUGH = 2e-11           # as in pace
+cdef double ENOUGH_UNITS = 1e-3
+cdef double HURRIED_ENOUGH = 4e-10
+cdef double HURRIED_UNITS = 0.5
+# ns of quotes for the finish where a transaction is waiting: with the climb before it, a cycle of
+# V2, V3 and V4 pools is to take 5 us, and 25 us with any other curve.
+cdef double PAIRS_LEFT = 1500.0
+cdef double CURVES_LEFT = 12_000.0
+cdef double CRYPTO_LEFT = 7600.0     # one quote: its climb takes about another
 cdef double LARGE_PROFIT = 1e9
 cdef double FEE_UNIT = 1e-10        # in which fees that move are rounded down
 cdef double FEE_SHORT = 1e-3        # of such a unit: how near below the next one a fee is aimed at
 cdef double GOLDEN = 0.6180339887498949
 
 
+cdef bint is_costly(const pool_state *s) noexcept nogil:
+    """Whether a quote of its costs as much as many slopes."""
+    return s.kind == POOL_CURVE_TRICRYPTO_NG or s.kind == POOL_CURVE_TWOCRYPTO_NG
+
+
+cdef void set_pace(cycle *c, bint hurried) noexcept nogil:
+    """How far the finish goes, and from here on how long it takes."""
+    cdef uint32_t i
+    count_costs(c)
+    c.pace.enough = HURRIED_ENOUGH if hurried else ENOUGH
+    c.pace.enough_units = HURRIED_UNITS if hurried else ENOUGH_UNITS
+    if not hurried:
+        return
+    c.pace.left = PAIRS_LEFT
+    for i in range(c.n):
+        if is_costly(c.pools[i]):
+            c.pace.left = CRYPTO_LEFT
+            return
+        if c.pools[i].kind > POOL_UNISWAP_V4:
+            c.pace.left = CURVES_LEFT
+
+
 cdef bint certain(const cycle *c) noexcept nogil:
     """Whether no input can pay more than the best so far by what matters."""
     cdef double profit = u256_to_double(&c.best.profit)
-    return c.most - profit <= ENOUGH * profit or profit >= floor(c.most)
+    return c.most - profit <= c.pace.enough * profit or profit >= floor(c.most)
 
 
-cdef double quote_cost(const pool_state *s, bint backwards) noexcept nogil:
-    """Of a quote or a least input, in V2 quotes, about: see bench/results."""
-    cdef uint32_t kind = s.kind
-    cdef double times = INVERSE_QUOTES if backwards else 1.0
-    if kind == POOL_UNISWAP_V2:
-        return 1.0
-    if kind <= POOL_UNISWAP_V4:
-        return 6.0
-    if kind == POOL_BALANCER_WEIGHTED:
-        return 8.0
-    if kind == POOL_BALANCER_COMPOSABLE_STABLE:
-        return 28.0
-    if kind == POOL_CURVE_TRICRYPTO_NG or kind == POOL_CURVE_TWOCRYPTO_NG:
-        return 160.0 * times
-    if kind == POOL_CURVE_STABLE or kind == POOL_CURVE_STABLE_NG:
-        return 15.0 * times
-    return 20.0 * times  # Solidly and Camelot
+cdef bint done(const cycle *c) noexcept nogil:
+    """Whether no more is to be looked for, or there is no time to."""
+    return c.pace.left < c.cost or certain(c)
 
 
 cdef struct stair:
@@ -117,7 +140,7 @@ cdef void climb_neighbours(cycle *c, const stair *s, double base) noexcept nogil
     step_to(c, s, base)
     for way in (1.0, -1.0):
         for i in range(1, MOST_CLIMBED + 1):
-            if certain(c) or not (step_to(c, s, base + way * i) or i == 1):
+            if done(c) or not (step_to(c, s, base + way * i) or i == 1):
                 break
 
 
@@ -132,9 +155,9 @@ cdef void climb_fee_stair(cycle *c, stair *s, double base, double bend) noexcept
     if 1.0 <= here < 1.0 / s.fee:
         climb_neighbours(c, s, floor(base + here))
     climb_neighbours(c, s, snapped(s, base))
-    if not certain(c):
+    if not done(c):
         climb_neighbours(c, s, snapped(s, base + 1.0 / s.fee))
-    while s.crosses and step >= 1.0 and not certain(c):
+    while s.crosses and step >= 1.0 and not done(c):
         here = u256_to_double(&c.best.amount[s.place])
         if not step_to(c, s, here + step):
             step_to(c, s, here - step)
@@ -150,13 +173,13 @@ cdef void search_noise(cycle *c, const stair *s, double base, double width,
     cdef double least = 1.0 / s.fee if s.fee > 0.0 else 1.0
     cdef uint32_t i
     for i in range(most):
-        if certain(c):
+        if done(c):
             return
         t += GOLDEN
         t -= floor(t)
         step_to(c, s, snapped(s, floor(base + width * (2.0 * t - 1.0))))
     step = 0.5 * width
-    while step >= least and not certain(c):
+    while step >= least and not done(c):
         here = u256_to_double(&c.best.amount[s.place])
         if not (step_to(c, s, snapped(s, floor(here + step)))
                 or step_to(c, s, snapped(s, floor(here - step)))):
@@ -172,12 +195,14 @@ cdef void take_least(cycle *c, const stair *s) noexcept nogil:
 
 
 cdef double candidate_cost(const cycle *c, uint32_t place) noexcept nogil:
-    cdef double cost = 0.0
+    """ns of the least input that brings an amount to the place, and of its quotes, about."""
+    cdef double cost = c.cost
     cdef uint32_t i
-    for i in range(c.n):
-        cost += quote_cost(c.pools[i], False)
-        if i < place:
-            cost += quote_cost(c.pools[i], True)
+    for i in range(place):
+        if c.pools[i].kind == POOL_UNISWAP_V2:
+            cost += c.quote_cost[i]
+        else:
+            cost += (2.0 if has_exact_out(c.pools[i]) else INVERSE_QUOTES) * c.quote_cost[i]
     return cost
 
 
@@ -211,7 +236,8 @@ cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const
         x_end = start + (here + 1.0 - side - FEE_SHORT - fee) / rise
         x = x_end - (1.0 - 2.0 * FEE_SHORT) / rise
         x = fmin(fmax(x_same, fmin(x, x_end)), fmax(x, x_end))
-        if not 0.5 * start < x < 2.0 * start or u256_from_double(&amount, x) != 0:
+        if not 0.5 * start < x < 2.0 * start or c.pace.left < c.cost \
+                or u256_from_double(&amount, x) != 0:
             continue
         before = c.best.profit
         try_amount(c, &amount, NULL)
@@ -241,6 +267,24 @@ cdef double find_place(const cycle *c, stair *s, const double *fees,
     return noise
 
 
+cdef void hurry(cycle *c, const stair *s, double base) noexcept nogil:
+    """What is worth a unit of the place for few quotes."""
+    step_to(c, s, base)
+    if s.fee > 0.0 and not done(c):
+        step_to(c, s, snapped(s, base))
+
+
+cdef void halve_tread(cycle *c, double tread) noexcept nogil:
+    """Takes from the best input what brings no more of the coarsest token, by halves, where there is
+    no time to look for the least input: each quote leaves half of what is lost."""
+    cdef u256 x
+    while tread >= 2.0 and not done(c):
+        tread *= 0.5
+        if u256_from_double(&x, u256_to_double(&c.best.amount[0]) - tread) == 0 \
+                and not u256_is_zero(&x):
+            try_amount(c, &x, NULL)
+
+
 cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     """Makes the best input, which nearly pays most, the one that does up to what matters.
 
@@ -252,29 +296,43 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
     cdef double rises[CYCLE_HOPS]
     cdef double profit = u256_to_double(&c.best.profit), enough, per_x = 1.0, noise, width, base
     cdef uint32_t i
+    cdef bint moves = False
     bend = fmax(bend, 1e-300)
-    enough = ENOUGH * profit if profit >= LARGE_PROFIT else ENOUGH_UNITS
+    enough = c.pace.enough * profit if profit >= LARGE_PROFIT else c.pace.enough_units
     slopes_of(c, s.slopes, fees, rises)
-    target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
     noise = find_place(c, &s, fees, worth)
+    if c.pace.left < candidate_cost(c, s.place) and worth[s.place] > FEE_UNIT * target_x:
+        halve_tread(c, worth[s.place])
+        return
+    target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
     if noise <= enough:
         return
     s.tolerance = 0.1 * enough
     for i in range(s.place):
         per_x *= s.slopes[i]
+    for i in range(c.n):
+        moves = moves or rises[i] != 0.0
     base = floor(u256_to_double(&c.best.amount[s.place])
                  + (target_x - u256_to_double(&c.best.amount[0])) * per_x + 0.5)
-    climb_neighbours(c, &s, base)
-    if s.fee > 0.0 and worth[s.place] > enough and not certain(c):
-        climb_fee_stair(c, &s, base, bend / per_x)
-    # Amounts of the place are exact now. The cycle's own token rounds at both ends, to the same
-    # effect at the optimum, where a unit more of it in brings a unit more.
+    # What rounds but for the coarsest place; and the cycle's own token rounds at both ends, to the
+    # same effect at the optimum, where a unit more of it in brings a unit more.
     noise -= worth[s.place] + (worth[c.n] if s.place == 0 else 0.0)
-    if noise > enough and not certain(c):
+    if c.pace.left < INFINITY:
+        hurry(c, &s, base)
+        if done(c):
+            return
+    if noise <= enough and not moves and s.fee <= 0.0 and bend <= 0.2 * enough * per_x * per_x:
+        step_to(c, &s, base)  # its neighbours are as good
+        return
+    if not done(c):
+        climb_neighbours(c, &s, base)
+    if s.fee > 0.0 and worth[s.place] > enough and not done(c):
+        climb_fee_stair(c, &s, base, bend / per_x)
+    if noise > enough and not done(c):
         width = fmin(sqrt(2.0 * noise / bend) * per_x, 0.5 * base)
         search_noise(c, &s, base, width, <uint32_t>fmin(
             fmin(noise / enough, EFFORT / candidate_cost(c, s.place)), fmin(width, MOST_SPREAD)))
-    if certain(c):
+    if done(c):
         return
     if s.place == 0:
         take_least(c, &s)
