@@ -59,8 +59,6 @@ def reach(result: dict[str, Any]) -> list[dict[str, Any]]:
     rows: list[tuple[str, float | None, str, float]] = [
         ("frame to signed over signature, 2,000 pools, p50",
          ratios.get("frame_to_signed_over_signature"), "at most", 1.25),
-        ("frame to signed over its own signature, 2,000 pools, p50",
-         ratios.get("frame_to_signed_over_own_signature"), "at most", 1.25),
         ("all but the signature, 2,000 pools, p50, us",
          round(rest["p50_ns"] / 1000, 2) if rest else None, "at most", 5.0),
         ("frame to signed over signature, 20,000 pools, p50",
@@ -195,6 +193,6 @@ def show(result: dict[str, Any], console: Console) -> None:
     console.print(_reach_sheet(result["reach"]))
     console.print()
     for line in verdict(result):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
     console.print()
     show_kernels(result["kernels"], result["instructions"], console)

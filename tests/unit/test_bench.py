@@ -238,7 +238,7 @@ def test_the_command_prints_one_object(
     assert all(each["damaged"] == 0 for each in result["end_to_end"]["counts"].values())
     assert result["long"]["tail"]["events"] == 1000
     assert result["long"]["sustained"]["frames"] >= 400
-    assert len(result["reach"]) == 14
+    assert len(result["reach"]) == 13
     result["machine"]["load_average"] = 0.0
     for row in bench_show.reach(result):
         assert (row["met"] is None) == (row["value"] is None)
