@@ -64,6 +64,7 @@ cdef double LARGE_PROFIT = 1e9
 cdef double FEE_UNIT = 1e-10        # in which fees that move are rounded down
 cdef double FEE_SHORT = 1e-3        # of such a unit: how near below the next one a fee is aimed at
 cdef double GOLDEN = 0.6180339887498949
+cdef double LEAST_SHORT = 1e-8      # of an input: by how much exact out may miss the least one
 
 
 cdef bint is_costly(const pool_state *s) noexcept nogil:
@@ -275,8 +276,8 @@ cdef void hurry(cycle *c, const stair *s, double base) noexcept nogil:
 
 
 cdef void halve_tread(cycle *c, double tread) noexcept nogil:
-    """Takes from the best input what brings no more of the coarsest token, by halves, where there is
-    no time to look for the least input: each quote leaves half of what is lost."""
+    """Takes from the best input what brings no more of the coarsest token, by halves, where the least
+    input is not looked for, or not quite it: each quote leaves half of what is lost."""
     cdef u256 x
     while tread >= 2.0 and not done(c):
         tread *= 0.5
@@ -343,7 +344,9 @@ cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
 cdef void polish(cycle *c) noexcept nogil:
     """The neighbours of the best input, and the least inputs of the neighbours of what it pays.
 
-    Each pool's rounding is a noise of some units, of which the best input may miss a few.
+    Each pool's rounding is a noise of some units, of which the best input may miss a few. And what
+    a Balancer pool asks for an amount is more than the least input that brings it: its powers are
+    rounded in its favour.
     """
     cdef double slopes[CYCLE_HOPS]
     cdef double fees[CYCLE_HOPS]
@@ -360,3 +363,4 @@ cdef void polish(cycle *c) noexcept nogil:
                     or not up and u256_sub_u64(&want, &paid_out, i) == 0) \
                     and least_input(c, c.n, &want, 0.01, slopes, &x) == 0:
                 try_amount(c, &x, NULL)
+    halve_tread(c, LEAST_SHORT * u256_to_double(&c.best.amount[0]))

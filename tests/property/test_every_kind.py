@@ -16,7 +16,7 @@ from tests.oracle.exhaustive import Cycle, Hop, Judge
 SEEDS = range(300)
 PRECISION = 1e-9
 UNITS = 2  # of the token that profit is counted in
-OF_A_UNIT = 1.0
+OF_A_UNIT = 0.25
 """And of a unit of each token on the way: one of a dear token is worth many of the profit's, and
 what brings it to the last is found by trying thousands of amounts."""
 EVERY = 8192  # no cycle is left out for want of room
