@@ -41,6 +41,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._trades", "mevfast._feed", "mevfast._rescan"},
     {"mevfast._core"},
     {"mevfast._listen", "mevfast._memory"},
+    {"mevfast._bench_clock"},
     {"mevfast._bench", "mevfast._bench_cache", "mevfast._bench_search", "mevfast._bench_wire"},
     # -- Python: no 256-bit arithmetic
     {"mevfast.schema"},

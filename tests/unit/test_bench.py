@@ -241,10 +241,11 @@ def test_the_command_prints_one_object(
     assert result["long"]["tail"]["events"] == 1000
     assert result["long"]["sustained"]["frames"] >= 400
     assert len(result["reach"]) == 13
-    monkeypatch.setattr(bench_show, "verdict", lambda _: ["a key of [loop] in the config"])
-    printed = Console(file=io.StringIO(), width=200, record=True)
-    bench_show.show(result, printed)
-    assert "a key of [loop] in the config" in printed.export_text()
+    with monkeypatch.context() as patched:
+        patched.setattr(bench_show, "verdict", lambda _: ["a key of [loop] in the config"])
+        printed = Console(file=io.StringIO(), width=200, record=True)
+        bench_show.show(result, printed)
+        assert "a key of [loop] in the config" in printed.export_text()
     result["machine"]["load_average"] = 0.0
     for row in bench_show.reach(result):
         assert (row["met"] is None) == (row["value"] is None)
