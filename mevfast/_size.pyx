@@ -45,7 +45,7 @@ from mevfast._pool cimport (
     pool_reserves,
     pool_slope,
 )
-from mevfast._stairs cimport certain, climb_stairs, is_costly, polish, set_pace
+from mevfast._stairs cimport ENOUGH, ENOUGH_UNITS, certain, climb_stairs, is_costly, polish, set_pace
 from mevfast._virtual cimport closed_form, virtual_of, virtual_pool
 from mevfast.types cimport (
     POOL_UNISWAP_V4,
@@ -379,7 +379,7 @@ cdef inline void begin(cycle *c, const pool_state **pools, const swap_way *ways,
     c.target = 1.0 + fee.rate
     c.most = INFINITY
     c.cost = 0.0
-    c.pace.left = INFINITY
+    c.pace.enough, c.pace.enough_units, c.pace.left = ENOUGH, ENOUGH_UNITS, INFINITY
 
 
 cdef inline double look_ahead(cycle *c, const v2_hop *hops) noexcept nogil:

@@ -5,6 +5,8 @@ from mevfast.types cimport pool_state
 
 cdef bint is_costly(const pool_state *s) noexcept nogil
 cdef void set_pace(cycle *c, bint hurried) noexcept nogil
+cdef double ENOUGH, ENOUGH_UNITS    # of an unhurried pace
+
 cdef bint certain(const cycle *c) noexcept nogil
 cdef void polish(cycle *c) noexcept nogil
 cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil
