@@ -86,6 +86,8 @@ cdef class Scan(Rates):
     cdef uint32_t joined(self, uint32_t a, uint32_t b, float cap) noexcept nogil
     cdef void meet(self, const way_back *back, uint32_t u, uint32_t w, double leg, float cap_u,
                    float cap_w) noexcept nogil
+    cdef void walk(self, const way_back *back, uint32_t u, uint32_t w, bint out, float limit,
+                   float cap, float cap_other) noexcept nogil
     cdef void scan_four(self, way_back *back, double start) noexcept nogil
     cdef void scan_from(self, way_back *back, uint32_t token, uint32_t pair, bint first, double leg,
                         float cap_u, float cap_w) noexcept nogil

@@ -250,37 +250,30 @@ cdef class Scan(Rates):
         that bounds the walk, and the few that do gain are looked at one by one.
         """
         cdef bint forward = self.nodes[u].n <= self.nodes[w].n
-        cdef const token_node *near = &self.nodes[u if forward else w]
-        cdef const token_node *far = &self.nodes[w if forward else u]
-        cdef const float *gains = edge_out(near) if forward else edge_back(near)
-        cdef const float *far_gains = edge_back(far) if forward else edge_out(far)
         cdef float cap = cap_u if forward else cap_w, far_cap = cap_w if forward else cap_u
         cdef float most = self.most_out[u] if forward else self.most_back[w]
         cdef float far_most = min(self.most_back[w] if forward else self.most_out[u], far_cap)
-        cdef float limit
-        cdef uint32_t c, pair, i
         if far_most > 0.0:
-            limit = max(<float>0.0, float_below(-leg - min(most, cap)))
-            i = edges_next_above(far_gains, 0, far.n, limit)
-            while i < far.n:
-                c = edge_token(far)[i]
-                if far_gains[i] <= far_cap and c != back.x and c != back.y:
-                    pair = self.joined(u, c, cap) if forward else self.joined(c, w, cap)
-                    if pair != NO_PAIR:
-                        self.try_way(back, pair if forward else edge_pair(far)[i],
-                                     edge_pair(far)[i] if forward else pair)
-                i = edges_next_above(far_gains, i + 1, far.n, limit)
+            self.walk(back, u, w, not forward,
+                      max(<float>0.0, float_below(-leg - min(most, cap))), far_cap, cap)
             far_most = far_cap = 0.0
-        limit = float_below(-leg - far_most)
-        i = edges_next_above(gains, 0, near.n, limit)
-        while i < near.n:
-            c = edge_token(near)[i]
+        self.walk(back, u, w, forward, float_below(-leg - far_most), cap, far_cap)
+
+    cdef void walk(self, const way_back *back, uint32_t u, uint32_t w, bint out, float limit,
+                   float cap, float cap_other) noexcept nogil:
+        """Tries every u -> c -> w by the edges out of u, or those into w, that gain more than the limit
+        and no more than cap, where the other swap gains no more than cap_other."""
+        cdef const token_node *node = &self.nodes[u if out else w]
+        cdef const float *gains = edge_out(node) if out else edge_back(node)
+        cdef uint32_t i = edges_next_above(gains, 0, node.n, limit), c, pair
+        while i < node.n:
+            c = edge_token(node)[i]
             if gains[i] <= cap and c != back.x and c != back.y:
-                pair = self.joined(c, w, far_cap) if forward else self.joined(u, c, far_cap)
+                pair = self.joined(c, w, cap_other) if out else self.joined(u, c, cap_other)
                 if pair != NO_PAIR:
-                    self.try_way(back, edge_pair(near)[i] if forward else pair,
-                                 pair if forward else edge_pair(near)[i])
-            i = edges_next_above(gains, i + 1, near.n, limit)
+                    self.try_way(back, edge_pair(node)[i] if out else pair,
+                                 pair if out else edge_pair(node)[i])
+            i = edges_next_above(gains, i + 1, node.n, limit)
 
     cdef void scan_four(self, way_back *back, double start) noexcept nogil:
         """The cycles x -> y -> a -> b -> x, by which of the three swaps back make up for the start.

@@ -578,9 +578,9 @@ def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False), bin
 
     `ways` are (token_in, token_out), indices into each pool's own tokens. `lender` is (numerator,
     denominator, half_up): its fee, rounded up unless half_up; denominator 0 for none. `hurried` as
-    where a transaction is waiting: a unit of a token on the way may be missed. Returns (amounts, profit, quotes): the amount into each pool and out of the last, what is left of that
-    after input and fee, and the exact quotes it took. None where no input pays or every pool
-    refuses.
+    where a transaction is waiting: units of the tokens on the way may be missed. Returns (amounts,
+    profit, quotes): the amount into each pool and out of the last, what is left of that after input
+    and fee, and the exact quotes it took. None where no input pays or every pool refuses.
     """
     cdef const pool_state *states[CYCLE_HOPS]
     cdef swap_way way[CYCLE_HOPS]

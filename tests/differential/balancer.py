@@ -4,6 +4,7 @@ Pools are filled by a real join; then the Vault's record of their balances is wr
 a join refuses the extremes that swaps may lead to. The pool's own token is not swapped.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -119,7 +120,7 @@ STABLE = (
 )  # fmt: skip
 
 
-class Balancer:
+class Balancer(ABC):
     """The Vault, tokens, and factories; every pool is created anew."""
 
     def __init__(self, versions: Sequence[Version]) -> None:
@@ -159,9 +160,9 @@ class Balancer:
         made = self.evm.send(factory, version.create(values))
         return "0x" + made[12:].hex(), version
 
+    @abstractmethod
     def parameters(self, rng: Random, count: int) -> dict[str, Any]:
         """What only this kind of pool has."""
-        raise NotImplementedError
 
 
 class BalancerPool(Market):

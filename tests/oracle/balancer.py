@@ -379,7 +379,9 @@ class Pool:
         """(amount in, amount out, the pool after) of Vault.swap, or Revert."""
         require(amount > 0, 510)
         if self.bpt_index in (i, j):
-            raise NotImplementedError("a join or an exit")
+            raise ValueError(
+                f"tokens {i} and {j}: expected two that are swapped, was a join or an exit"
+            )
         if exact == "in":
             amount_in, amount_out = amount, self._given_in(i, j, amount)
         else:

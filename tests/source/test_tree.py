@@ -1,4 +1,4 @@
-"""What the source tree promises: small files, a stub for each compiled module, no place names."""
+"""What the source tree promises: small files, a .pyi for each compiled module, no place names."""
 
 import re
 import subprocess

@@ -183,8 +183,8 @@ def test_the_graph_takes_pools_of_any_kind_and_gives_them_back() -> None:
         search_slot(search, table, pool, tokens, good | {"reserve1": reserve1})
         for pool, reserve1 in ((A, 10**22), (B, 2 * 10**22))
     )
-    placeholder = table.add(C, "uniswap_v2", tokens)
-    search.add_pool(placeholder)
+    newcomer = table.add(C, "uniswap_v2", tokens)
+    search.add_pool(newcomer)
     wide = table.put(
         id_of("curve_stable"),
         "curve_stable",
@@ -204,7 +204,7 @@ def test_the_graph_takes_pools_of_any_kind_and_gives_them_back() -> None:
     assert {hop["slot"] for hop in search.find()[0]["hops"]} == {dear, cheap}
     search.remove_pool(dear)
     search.remove_pool(cheap)
-    search.remove_pool(placeholder)
+    search.remove_pool(newcomer)
     assert search.find() == []
 
 
