@@ -40,6 +40,7 @@ cdef enum chain_status:
 cdef struct sized_cycle:
     u256 amount[CYCLE_HOPS + 1]   # into hop 0, between the hops, out of the last one
     u256 profit                   # out - in - lender's fee
+    double price_after[CYCLE_HOPS] # of each hop's quote; 0 where it was not kept
     uint32_t quotes               # exact quotes it took
 
 # What borrowing the input costs: fee = amount * numerator / denominator, rounded as said.
@@ -76,8 +77,8 @@ cdef int lender_fee_of(const lender_fee *fee, const u256 *amount, u256 *out) noe
 cdef void count_costs(cycle *c) noexcept nogil
 cdef bint has_exact_out(const pool_state *s) noexcept nogil
 cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
-                   const u256 *amount_in, u256 *amounts, double *slopes) noexcept nogil
-cdef int keep_better(cycle *c, const u256 *amounts) noexcept nogil
+                   const u256 *amount_in, u256 *amounts, double *prices) noexcept nogil
+cdef int keep_better(cycle *c, const u256 *amounts, const double *prices) noexcept nogil
 cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil
 cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises) noexcept nogil
 cdef int least_input(cycle *c, uint32_t place, const u256 *want, double tolerance,

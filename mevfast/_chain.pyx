@@ -102,11 +102,10 @@ cdef void count_quote(cycle *c, uint32_t hop) noexcept nogil:
 # ---- forwards ----
 
 cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
-                   const u256 *amount_in, u256 *amounts, double *slopes) noexcept nogil:
+                   const u256 *amount_in, u256 *amounts, double *prices) noexcept nogil:
     """Quotes n swaps one after another, exact in.
 
-    amounts[0..n] receive the amounts along the way; slopes[0..n - 1], where it is not NULL, what
-    the last unit into each pool added to what it pays.
+    amounts[0..n] receive the amounts along the way, prices[0..n - 1] the quotes' price_after.
     """
     cdef pool_quote q
     cdef uint32_t i
@@ -121,14 +120,11 @@ cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
             return CHAIN_ODD if status == QUOTE_INVARIANT else CHAIN_REFUSED
         if u256_cmp(&q.amount_in, &amounts[i]) != 0:
             return CHAIN_REFUSED
-        amounts[i + 1] = q.amount_out
-        if slopes != NULL:
-            slopes[i] = pool_slope(pools[i], ways[i].token_in, ways[i].token_out, &amounts[i],
-                                   &q.amount_out, q.price_after)
+        amounts[i + 1], prices[i] = q.amount_out, q.price_after
     return CHAIN_OK
 
 
-cdef int keep_better(cycle *c, const u256 *amounts) noexcept nogil:
+cdef int keep_better(cycle *c, const u256 *amounts, const double *prices) noexcept nogil:
     """Makes exact amounts the best where they pay more; CHAIN_REFUSED where the fee overflows."""
     cdef u256 cost, profit
     cdef uint32_t i
@@ -136,8 +132,9 @@ cdef int keep_better(cycle *c, const u256 *amounts) noexcept nogil:
         return CHAIN_REFUSED
     if u256_sub(&profit, &amounts[c.n], &cost) == 0 and u256_lt(&c.best.profit, &profit):
         c.best.profit = profit
-        for i in range(c.n + 1):
-            c.best.amount[i] = amounts[i]
+        c.best.amount[0] = amounts[0]
+        for i in range(c.n):
+            c.best.amount[i + 1], c.best.price_after[i] = amounts[i + 1], prices[i]
     return CHAIN_OK
 
 
@@ -148,21 +145,22 @@ cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
     for the last unit of x.
     """
     cdef u256 amounts[CYCLE_HOPS + 1]
-    cdef double slopes[CYCLE_HOPS]
+    cdef double prices[CYCLE_HOPS]
     cdef uint32_t i
     cdef int status
     if u256_lt(c.cap, x):
         return CHAIN_REFUSED
     c.best.quotes += c.n
     c.pace.left -= c.cost
-    status = run_chain(c.pools, c.ways, c.n, x, amounts, NULL if slope == NULL else slopes)
+    status = run_chain(c.pools, c.ways, c.n, x, amounts, prices)
     if status != CHAIN_OK:
         return status
     if slope != NULL:
         slope[0] = 1.0
         for i in range(c.n):
-            slope[0] *= slopes[i]
-    return keep_better(c, amounts)
+            slope[0] *= pool_slope(c.pools[i], c.ways[i].token_in, c.ways[i].token_out,
+                                   &amounts[i], &amounts[i + 1], prices[i])
+    return keep_better(c, amounts, prices)
 
 
 cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises) noexcept nogil:
@@ -172,10 +170,10 @@ cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises)
     cdef const sized_cycle *best = c.best
     cdef uint32_t i
     for i in range(c.n):
-        q.price_after = 0.0
-        if POOL_UNISWAP_V2 <= c.pools[i].kind <= POOL_UNISWAP_V4 and pool_quote_exact(
-            c.pools[i], c.ways[i].token_in, c.ways[i].token_out, True, &best.amount[i], &q
-        ) != QUOTE_OK:
+        q.price_after = best.price_after[i]
+        if q.price_after == 0.0 and POOL_UNISWAP_V2 <= c.pools[i].kind <= POOL_UNISWAP_V4 \
+                and pool_quote_exact(c.pools[i], c.ways[i].token_in, c.ways[i].token_out, True,
+                                     &best.amount[i], &q) != QUOTE_OK:
             q.price_after = 0.0  # cannot be: it was quoted before
         slopes[i] = pool_slope_and_fee(
             c.pools[i], c.ways[i].token_in, c.ways[i].token_out, &best.amount[i],

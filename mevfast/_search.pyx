@@ -439,6 +439,7 @@ cdef class Search(Scan):
             hop.slot, hop.token_in = c.hop[i].slot, c.hop[i].token_in
             hop.token_out = token_of(body, c.hop[i].index_out)
             hop.amount_in, hop.amount_out = sized.amount[i], sized.amount[i + 1]
+            hop.price_after = sized.price_after[i]
 
     cdef uint32_t solve(self, uint64_t gas_price, uint64_t deadline) noexcept nogil:
         """Sizes what `collect` found since `begin`; returns how many plans it made of it.
@@ -541,7 +542,7 @@ cdef class Search(Scan):
         cdef uint32_t i
         self.load_pools(plan, states, pools, ways)
         for i in range(plan.n_hops):
-            sized.amount[i] = plan.hop[i].amount_in
+            sized.amount[i], sized.price_after[i] = plan.hop[i].amount_in, plan.hop[i].price_after
         sized.amount[plan.n_hops] = plan.amount_out
         sized.profit = plan.profit
         sized.quotes = 0
@@ -556,6 +557,7 @@ cdef class Search(Scan):
         plan.profit = sized.profit
         for i in range(plan.n_hops):
             plan.hop[i].amount_in, plan.hop[i].amount_out = sized.amount[i], sized.amount[i + 1]
+            plan.hop[i].price_after = sized.price_after[i]
 
     cdef int take(self, double net) noexcept nogil:
         """Adds the scratch plan, in place of those it shares pools with where it nets more than

@@ -84,7 +84,8 @@ cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
 
     Returns 0, or -1 where a pool refuses or cannot take all of its input.
     """
-    return 0 if run_chain(pools, ways, n, amount_in, amounts, NULL) == CHAIN_OK else -1
+    cdef double prices[CYCLE_HOPS]
+    return 0 if run_chain(pools, ways, n, amount_in, amounts, prices) == CHAIN_OK else -1
 
 
 # ---- climbing ----
@@ -398,9 +399,12 @@ cdef inline int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
     cdef u256 cost
     cdef u256 *amounts = c.best.amount
     cdef double x = look_ahead(c, hops)
+    cdef uint32_t i
     if c.most < 1.0:
         return 1
     c.best.quotes += c.n
+    for i in range(c.n):
+        c.best.price_after[i] = 0.0
     if not v2_chain_run(hops, c.n, v2_chain_amount(x, c.cap), amounts) \
             or lender_fee_of(c.fee, &amounts[0], &cost) != 0 \
             or u256_add(&cost, &cost, &amounts[0]) != 0 \
@@ -448,6 +452,7 @@ cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
     for i in range(c.n):
         if u256_from_double(&c.best.amount[i], amount) != 0:
             return False
+        c.best.price_after[i] = 0.0
         amount *= stand_in[i].keep
         amount *= stand_in[i].reserve_out / (stand_in[i].reserve_in + amount)
         coarsest = fmax(coarsest, x / amount if amount > 0.0 else INFINITY)
@@ -462,7 +467,7 @@ cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
 cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                       const lender_fee *fee, const u256 *cap, bint hurried,
                       sized_cycle *best) noexcept nogil:
-    """Takes what size_cycle found, of which it reads amounts and profit, to the integer optimum.
+    """Takes what size_cycle found, of which it reads all but quotes, to the integer optimum.
 
     Up to 1e-9 of the profit, and where a unit is more than that, to the unit unless the noise of
     two coarse tokens takes more quotes than are spent on it. Where it is hurried, for some

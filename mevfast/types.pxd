@@ -298,6 +298,7 @@ cdef extern from "plan.h" nogil:
         uint32_t token_out
         u256 amount_in
         u256 amount_out
+        double price_after
 
     ctypedef struct swap_plan:
         uint8_t token[20]

@@ -24,6 +24,7 @@ typedef struct {
     uint32_t slot;            /* the pool's slot in the reserve table */
     uint32_t token_in, token_out; /* token ids of the table */
     u256 amount_in, amount_out;
+    double price_after;       /* of the pool, as in pool_quote; 0: not known */
 } plan_hop;
 
 typedef struct {
