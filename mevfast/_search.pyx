@@ -52,8 +52,11 @@ from mevfast.types cimport (
     swap_plan,
 )
 from mevfast.u256 cimport (
+    u128_make,
     u256,
+    u256_fits_u128,
     u256_from_double,
+    u256_from_u128,
     u256_from_u64,
     u256_is_zero,
     u256_lt,
@@ -337,14 +340,13 @@ cdef class Search(Scan):
         memset(fee, 0, sizeof(lender_fee))
         if not self.settings.allowed[funding]:
             return False
-        if funding == <uint32_t>FUNDING_FLASH_SWAP:
-            memset(cap, 0xff, sizeof(u256))
-            cap.w[3] >>= 1  # amounts are int256 in V3 pools
-        elif token < self.n_lenders:
+        if funding != <uint32_t>FUNDING_FLASH_SWAP:
+            if token >= self.n_lenders:
+                return False
             t = &self.lenders[token]
             cap[0] = t.available[funding]
-        else:
-            return False
+        if t == NULL or not u256_fits_u128(cap):
+            u256_from_u128(cap, u128_make(~<uint64_t>0, ~<uint64_t>0))  # the executor's calldata holds no more
         if self.settings.max_input > 0.0 and u256_from_double(
                 &limit, self.settings.max_input * self.price_in_base(token)) == 0 \
                 and u256_lt(&limit, cap):
@@ -418,6 +420,8 @@ cdef class Search(Scan):
                                      + u256_to_double(&self.settings.min_profit)) * rate) != 0:
             return <int>DROP_BELOW_MINIMUM
         plan.min_profit = plan.profit if u256_lt(&plan.profit, &floor) else floor
+        if not u256_fits_u128(&plan.min_profit):
+            return <int>DROP_REFUSED_QUOTE  # as above
         net[0] = best
         return -1
 

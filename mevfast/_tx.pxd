@@ -12,7 +12,7 @@ from mevfast.u256 cimport u256
 
 
 cdef enum:
-    EXECUTE_CALLDATA_MAX = 4 + 32 * (7 + 4)    # selector, six heads, array length, PLAN_MAX_HOPS words
+    EXECUTE_CALLDATA = 4 + 32 * (2 + 4)    # bytes: selector, terms, amounts, PLAN_MAX_HOPS words
     TX_OVERHEAD = 256                 # what a transaction adds to its calldata, at most
     SEND_RAW_OVERHEAD = 96            # what a request adds to the hex digits, at most
 
@@ -72,8 +72,8 @@ cdef class Signer:
 # 1 and r, s (big-endian, s in the lower half) in out64 with y's parity in recid; 0 where signing failed.
 cdef int signer_sign(Signer signer, const uint8_t *digest32, uint8_t *out64, int *recid) noexcept nogil
 
-# The executor's calldata for a plan; -1 where cap is below EXECUTE_CALLDATA_MAX or the plan is none
-# (2-4 hops, pools of known kind, fees of at most 24 bits, known funding).
+# The executor's calldata for a plan; -1 where cap is below EXECUTE_CALLDATA or the plan is none (2-4
+# hops, pools of known kind, fees of at most 24 bits, known funding, amounts of at most 128 bits).
 cdef Py_ssize_t encode_execute(const swap_plan *plan, uint8_t *out, size_t cap) noexcept nogil
 
 # The raw signed type-2 transaction and its hash; -1 where cap < n + TX_OVERHEAD or signing failed.

@@ -17,7 +17,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from mevfast.types cimport (
     FUNDING_AAVE, PLAN_MAX_HOPS, POOL_UNISWAP_V2, POOL_UNISWAP_V3, plan_hop, swap_plan)
-from mevfast.u256 cimport u256, u256_from_be, u256_to_be
+from mevfast.u256 cimport u256, u256_fits_u128, u256_from_be, u256_to_be
 
 import os
 
@@ -392,15 +392,10 @@ cdef void tx_hash(const uint8_t *raw, size_t n, uint8_t *out32) noexcept nogil:
 
 # ---- calldata ----
 
-cdef bytes EXECUTE_SIGNATURE = b"execute(uint256,uint8,address,uint256,uint256,uint256[])"
+cdef bytes EXECUTE_SIGNATURE = b"execute(uint256,uint256,uint256[4])"
 
 cdef uint8_t execute_selector[32]      # its first 4 bytes, hashed once at import
 c_keccak256(execute_selector, <const uint8_t *> EXECUTE_SIGNATURE, len(EXECUTE_SIGNATURE))
-
-
-cdef inline void store_word_u64(uint8_t *out32, uint64_t value) noexcept nogil:
-    memset(out32, 0, 24)
-    store_u64(out32 + 24, value)
 
 
 cdef inline int store_hop(uint8_t *out32, const plan_hop *hop) noexcept nogil:
@@ -423,23 +418,27 @@ cdef inline int store_hop(uint8_t *out32, const plan_hop *hop) noexcept nogil:
 cdef Py_ssize_t encode_execute(const swap_plan *plan, uint8_t *out, size_t cap) noexcept nogil:
     cdef uint8_t *word = out + 4
     cdef int i
-    if cap < EXECUTE_CALLDATA_MAX or plan.n_hops < 2 or plan.n_hops > PLAN_MAX_HOPS:
+    if cap < EXECUTE_CALLDATA or plan.n_hops < 2 or plan.n_hops > PLAN_MAX_HOPS:
         return -1
-    if plan.funding > FUNDING_AAVE:
+    if plan.funding > FUNDING_AAVE or not u256_fits_u128(&plan.amount_in) \
+            or not u256_fits_u128(&plan.min_profit):
         return -1
     memcpy(out, execute_selector, 4)
-    store_word_u64(word, plan.deadline)
-    store_word_u64(word + 32, plan.funding)
-    memset(word + 64, 0, 12)
-    memcpy(word + 76, plan.token, 20)
-    u256_to_be(word + 96, &plan.amount_in)
-    u256_to_be(word + 128, &plan.min_profit)
-    store_word_u64(word + 160, 6 * 32)                 # where hops starts
-    store_word_u64(word + 192, plan.n_hops)
+    # terms: deadline 168-255, funding 160-167, token 0-159
+    memset(word, 0, 3)
+    store_u64(word + 3, plan.deadline)
+    word[11] = plan.funding
+    memcpy(word + 12, plan.token, 20)
+    # amounts: amountIn 128-255, minProfit 0-127
+    store_u64(word + 32, plan.amount_in.w[1])
+    store_u64(word + 40, plan.amount_in.w[0])
+    store_u64(word + 48, plan.min_profit.w[1])
+    store_u64(word + 56, plan.min_profit.w[0])
     for i in range(plan.n_hops):
-        if not store_hop(word + 224 + 32 * i, &plan.hop[i]):
+        if not store_hop(word + 64 + 32 * i, &plan.hop[i]):
             return -1
-    return 4 + 32 * (7 + plan.n_hops)
+    memset(word + 64 + 32 * plan.n_hops, 0, 32 * (PLAN_MAX_HOPS - plan.n_hops))
+    return EXECUTE_CALLDATA
 
 
 # ---- request ----
@@ -602,7 +601,7 @@ def execute_calldata(*, deadline, funding, token, amount_in, min_profit, hops):
     Raises ValueError where encode_execute refuses the plan.
     """
     cdef swap_plan plan
-    cdef uint8_t out[EXECUTE_CALLDATA_MAX]
+    cdef uint8_t out[EXECUTE_CALLDATA]
     cdef Py_ssize_t n
     cdef int i
     cdef bytes raw = to_address_bytes(token, "token")
@@ -618,10 +617,11 @@ def execute_calldata(*, deadline, funding, token, amount_in, min_profit, hops):
         plan.hop[i].kind = unsigned(kind, 8, "kind")
         plan.hop[i].zero_for_one = bool(zero_for_one)
         plan.hop[i].fee_pips = unsigned(fee_pips, 32, "fee_pips")
-    n = encode_execute(&plan, out, EXECUTE_CALLDATA_MAX)
+    n = encode_execute(&plan, out, EXECUTE_CALLDATA)
     if n < 0:
-        raise ValueError("no plan: expected funding 0-3, 2-4 hops, pool kinds 1-2 and fee_pips below "
-                         f"2**24, was funding {funding!r}, hops {hops!r}")
+        raise ValueError("no plan: expected funding 0-3, amounts below 2**128, 2-4 hops, pool kinds 1-2 "
+                         f"and fee_pips below 2**24, was funding {funding!r}, amount_in "
+                         f"{amount_in!r}, min_profit {min_profit!r}, hops {hops!r}")
     return PyBytes_FromStringAndSize(<char *> out, n)
 
 

@@ -152,8 +152,8 @@ class Events:
     def answered(self, request: str) -> int | None:
         """The event that led to a request: its ring's last one when that was decided."""
         at = request.find(SELECTOR)
-        digits = request[at + len(SELECTOR) :][:64]  # the deadline is the first argument
-        if at < 0 or len(digits) < 64:
+        digits = request[at + len(SELECTOR) :][:22]  # the deadline is the first 11 bytes of `terms`
+        if at < 0 or len(digits) < 22:
             return None
         decided = int(digits, 16) - DEADLINE_BLOCKS
         found = [

@@ -29,7 +29,7 @@ from mevfast.bench_machine import KEY
 from mevfast.bench_stream import EXECUTOR, Stream
 
 CALLDATA = bytes(range(4, 256)) + bytes(range(72))
-"""324 bytes, as many as the executor's calldata for three hops."""
+"""324 bytes: six arguments and an array of three words, as such calls usually have."""
 ROUNDS = 20
 LEAST_READS = 40
 """Of a stream in a round, however little time it has."""

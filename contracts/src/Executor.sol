@@ -57,15 +57,14 @@ interface IArbSys {
 /// only caller; what it earns stays here until the owner withdraws it.
 /// @dev A hop is one word: bits 0-159 the pool; 160-183 the fee in pips, 1e-6 of the input (Uniswap
 /// V2 kinds only, their pairs do not tell it); 184 zeroForOne; 192-255 the kind, 1 Uniswap V2 or 2
-/// Uniswap V3. Amounts are raw token units. Not for tokens that take a fee on transfer.
+/// Uniswap V3; all 0 where there is none. Amounts are raw token units. Not for tokens that take a fee
+/// on transfer.
 ///
 /// Trust: the owner and the two lenders. A pool in `hops` is not trusted: it is paid the input of
 /// its own hop, once, whatever it claims or asks, and no token of the cycle may end lower than it
 /// began.
 contract Executor {
     /* CONSTANTS */
-
-    uint256 private constant MAX_HOPS = 4;
 
     uint256 private constant KIND_V2 = 1;
     uint256 private constant KIND_V3 = 2;
@@ -114,9 +113,8 @@ contract Executor {
     error Expired(uint256 blockNumber, uint256 deadline);
     /// @notice The funding is unknown, or its lender was not given at deployment.
     error BadFunding(uint8 funding);
-    /// @notice There are not 2-4 hops.
-    error BadLength(uint256 hops);
-    /// @notice The hop's kind or fee is out of range.
+    /// @notice The hop's kind or fee is out of range, or it is missing before another or among the
+    /// first two.
     error BadHop(uint256 index);
     /// @notice A V3 pool has no liquidity for the whole input of its hop.
     error PartialFill(address pool, uint256 taken, uint256 amountIn);
@@ -155,32 +153,31 @@ contract Executor {
     /* OWNER FUNCTIONS */
 
     /// @notice Swaps `amountIn` of `token` through `hops` and keeps what comes back above it.
-    /// @param deadline The last block to execute in, as the chain's nodes number blocks.
-    /// @param funding Where `amountIn` comes from: 0 this contract's balance, 1 the first hop's
-    /// pool itself (paid last), 2 a Balancer V2 flash loan, 3 an Aave V3 flash loan.
-    /// @param token The token the cycle starts and ends with.
-    /// @param amountIn Input of the first hop.
-    /// @param minProfit Least growth of this contract's balance of `token`, after flash fees.
+    /// @dev Few words, for all of them are hashed and written out before the sender can send them.
+    /// @param terms Bits 0-159 `token`, which the cycle starts and ends with; 160-167 where `amountIn`
+    /// comes from: 0 this contract's balance, 1 the first hop's pool itself (paid last), 2 a Balancer
+    /// V2 flash loan, 3 an Aave V3 flash loan; 168-255 the last block to execute in, as the chain's
+    /// nodes number blocks.
+    /// @param amounts Bits 0-127 the least growth of this contract's balance of `token`, after flash
+    /// fees; 128-255 `amountIn`, the input of the first hop.
     /// @param hops The words described at the head of this contract, in order of trading.
-    function execute(
-        uint256 deadline,
-        uint8 funding,
-        address token,
-        uint256 amountIn,
-        uint256 minProfit,
-        uint256[] calldata hops
-    ) external onlyOwner {
+    function execute(uint256 terms, uint256 amounts, uint256[4] calldata hops)
+        external
+        onlyOwner
+    {
         if (entered) revert Reentered();
         entered = true;
 
+        uint256 deadline = terms >> 168;
         uint256 current = onArbitrum ? ARB_SYS.arbBlockNumber() : block.number;
         if (current > deadline) revert Expired(current, deadline);
 
-        address[] memory tokens = _inputs(token, hops);
+        address token = address(uint160(terms));
+        (uint256[] memory trades, address[] memory tokens) = _trades(token, hops);
         uint256[] memory held = new uint256[](tokens.length);
         for (uint256 i; i < tokens.length; ++i) held[i] = _balance(tokens[i]);
 
-        _fund(funding, amountIn, tokens, hops);
+        _fund(uint8(terms >> 160), amounts >> 128, tokens, trades);
 
         // Last, so that nothing can move a balance after it was judged. The start token is held
         // against the balance before, or own funds would pass for profit; the others may not
@@ -190,6 +187,7 @@ contract Executor {
             if (left < held[i]) revert TokenLost(tokens[i], held[i] - left);
         }
         uint256 end = _balance(token);
+        uint256 minProfit = uint128(amounts);
         if (end < held[0] + minProfit) {
             revert InsufficientProfit(end > held[0] ? end - held[0] : 0, minProfit);
         }
@@ -258,17 +256,19 @@ contract Executor {
 
     /* FUNDING */
 
-    /// @dev The input token of every hop. Rejects words that mean nothing before anything is paid.
-    function _inputs(address token, uint256[] calldata hops)
+    /// @dev The hops there are, and the input token of each. Rejects words that mean nothing before
+    /// anything is paid.
+    function _trades(address token, uint256[4] calldata hops)
         private
         view
-        returns (address[] memory tokens)
+        returns (uint256[] memory trades, address[] memory tokens)
     {
-        uint256 n = hops.length;
-        if (n < 2 || n > MAX_HOPS) revert BadLength(n);
+        uint256 n = hops[3] != 0 ? 4 : hops[2] != 0 ? 3 : 2;
+        trades = new uint256[](n);
         tokens = new address[](n);
         for (uint256 i; i < n; ++i) {
             uint256 hop = hops[i];
+            trades[i] = hop;
             tokens[i] = token;
             if ((_kind(hop) != KIND_V2 && _kind(hop) != KIND_V3) || _fee(hop) >= PIPS) {
                 revert BadHop(i);

@@ -32,7 +32,7 @@ typedef struct {
     uint8_t funding;          /* enum funding */
     uint8_t n_hops;           /* 2-4 */
     uint64_t deadline;        /* last block the transaction may execute in */
-    u256 amount_in;
+    u256 amount_in;           /* below 2**128, as min_profit: what the calldata holds */
     u256 amount_out;
     u256 min_profit;          /* the executor reverts below it, after the flash fee */
     u256 profit;              /* predicted, after the flash fee, token units */

@@ -274,7 +274,9 @@ def execute_data(
     deadline: int = FOREVER,
 ) -> bytes:
     """Call data of `execute`."""
-    return load("Executor").call("execute", deadline, funding, token, amount, min_profit, hops)
+    terms = deadline << 168 | funding << 160 | int(token, 16)
+    words = [*hops, *[0] * (4 - len(hops))]
+    return load("Executor").call("execute", terms, amount << 128 | min_profit, words)
 
 
 def reason(data: bytes) -> str:

@@ -88,7 +88,7 @@ TIMES = {"intended": [0, 10, 20, 30, 40, 50], "sent": [0, 12, 20, 30, 40, 51]}
 
 def request(pool: str, decided: int) -> str:
     """As much of one as is looked at."""
-    return f'"0x{bench_socket.SELECTOR}{decided + bench_socket.DEADLINE_BLOCKS:064x}{pool}"]'
+    return f'"0x{bench_socket.SELECTOR}{decided + bench_socket.DEADLINE_BLOCKS:022x}{pool}"]'
 
 
 AA, CC, AGAIN = request("bb", 100), request("cc", 102), request("aa", 104)

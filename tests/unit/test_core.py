@@ -95,11 +95,16 @@ class Chain:
 
 
 def decoded(data: bytes) -> dict[str, Any]:
-    types = ["uint256", "uint8", "address", "uint256", "uint256", "uint256[]"]
-    names = ["deadline", "funding", "token", "amount_in", "min_profit", "hops"]
-    signature = f"execute({','.join(types)})"
-    assert data[:4] == keccak256(signature.encode())[:4]
-    return dict(zip(names, decode(types, data[4:], strict=True), strict=True))
+    assert data[:4] == keccak256(b"execute(uint256,uint256,uint256[4])")[:4]
+    terms, amounts, hops = decode(["uint256", "uint256", "uint256[4]"], data[4:], strict=True)
+    return {
+        "deadline": terms >> 168,
+        "funding": terms >> 160 & 0xFF,
+        "token": f"0x{terms & (1 << 160) - 1:040x}",
+        "amount_in": amounts >> 128,
+        "min_profit": amounts & (1 << 128) - 1,
+        "hops": [word for word in hops if word],
+    }
 
 
 # ---- what is sent ----

@@ -46,6 +46,7 @@ SIGNER = signer_of(KEY)
 NO_SECP256K1 = ["/nonexistent.so", "libc.so.6"]
 
 u64 = st.integers(0, 2**64 - 1)
+u128 = st.integers(0, 2**128 - 1) | st.sampled_from([0, 1, 2**64, 2**128 - 1])
 u256 = st.integers(0, 2**256 - 1) | st.sampled_from([0, 1, 127, 128, 2**255, 2**256 - 1])
 addresses = st.binary(min_size=20, max_size=20)
 
@@ -353,9 +354,8 @@ def test_transactions_that_do_not_fit_are_refused(change, message):
 
 # ---- calldata ----
 
-SIGNATURE = "execute(uint256,uint8,address,uint256,uint256,uint256[])"
-ABI_TYPES = ["uint256", "uint8", "address", "uint256", "uint256", "uint256[]"]
-PLAN_FIELDS = ["deadline", "funding", "token", "amount_in", "min_profit"]
+ABI_TYPES = ["uint256", "uint256", "uint256[4]"]
+SIGNATURE = f"execute({','.join(ABI_TYPES)})"
 V2, V3 = 1, 2
 hops = st.tuples(addresses, st.sampled_from([V2, V3]), st.booleans(), st.integers(0, 2**24 - 1))
 
@@ -370,8 +370,8 @@ plans = st.fixed_dictionaries(
         "deadline": u64,
         "funding": st.integers(0, 3),
         "token": addresses,
-        "amount_in": u256,
-        "min_profit": u256,
+        "amount_in": u128,
+        "min_profit": u128,
         "hops": st.lists(hops, min_size=2, max_size=4),
     }
 )
@@ -381,9 +381,11 @@ plans = st.fixed_dictionaries(
 def test_execute_calldata_equals_eth_abi(plan):
     calldata = execute_calldata(**plan)
     words = [hop_word(*hop) for hop in plan["hops"]]
+    words += [0] * (4 - len(words))
+    terms = int.from_bytes(plan["token"], "big") | plan["funding"] << 160 | plan["deadline"] << 168
+    amounts = plan["min_profit"] | plan["amount_in"] << 128
     assert calldata[:4] == function_signature_to_4byte_selector(SIGNATURE)
-    assert calldata[4:] == abi_encode(ABI_TYPES, [*(plan[name] for name in PLAN_FIELDS), words])
-    assert len(calldata) == 228 + 32 * len(words)
+    assert calldata[4:] == abi_encode(ABI_TYPES, [terms, amounts, words])
 
 
 HOP = (b"\x11" * 20, V2, True, 3000)
@@ -399,14 +401,15 @@ HOP = (b"\x11" * 20, V2, True, 3000)
         {"hops": [HOP, (HOP[0], 0, True, 0)]},
         {"hops": [HOP, (HOP[0], 3, True, 0)]},
         {"hops": [HOP, (HOP[0], V2, True, 2**24)]},
-        {"amount_in": 2**256},
+        {"amount_in": 2**128},
+        {"min_profit": 2**128},
         {"deadline": -1},
     ],
     ids=repr,
 )
 def test_what_is_no_plan_is_refused(change):
     plan = {"deadline": 1, "funding": 0, "token": bytes(20), "amount_in": 1, "min_profit": 1}
-    assert len(execute_calldata(**plan, hops=[HOP, HOP])) == 292
+    assert len(execute_calldata(**plan, hops=[HOP, HOP])) == 196
     with pytest.raises(ValueError, match="expected"):
         execute_calldata(**{**plan, "hops": [HOP, HOP], **change})
 
