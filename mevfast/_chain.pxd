@@ -42,6 +42,7 @@ cdef struct sized_cycle:
     u256 profit                   # out - in - lender's fee
     double price_after[CYCLE_HOPS] # of each hop's quote; 0 where it was not kept
     uint32_t quotes               # exact quotes it took
+    bint finished                 # a finish would leave it as it is
 
 # What borrowing the input costs: fee = amount * numerator / denominator, rounded as said.
 cdef struct lender_fee:
@@ -56,6 +57,12 @@ cdef struct pace:
     double enough                 # of the profit: what more is not looked for,
     double enough_units           # or where a unit is more than 1e-9 of it, this of a unit
     double left                   # ns of quotes, about
+
+# The curve at a cycle's best amounts, by swap.
+cdef struct tangent:
+    double slope[CYCLE_HOPS]      # what the last unit into a pool adds to what it pays
+    double fee[CYCLE_HOPS]        # of a fee that moves, else 0: in the units it is rounded down to,
+    double rise[CYCLE_HOPS]       # and what a unit of input adds to it
 
 # A cycle being sized.
 cdef struct cycle:
@@ -80,6 +87,6 @@ cdef int run_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
                    const u256 *amount_in, u256 *amounts, double *prices) noexcept nogil
 cdef int keep_better(cycle *c, const u256 *amounts, const double *prices) noexcept nogil
 cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil
-cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises) noexcept nogil
+cdef void tangent_of(const cycle *c, tangent *at) noexcept nogil
 cdef int least_input(cycle *c, uint32_t place, const u256 *want, double tolerance,
                      const double *slopes, u256 *x) noexcept nogil

@@ -163,9 +163,8 @@ cdef int try_amount(cycle *c, const u256 *x, double *slope) noexcept nogil:
     return keep_better(c, amounts, prices)
 
 
-cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises) noexcept nogil:
-    """What the last unit into each pool adds to what it pays, for the best amounts so far, and
-    what pool_slope_and_fee says of fees."""
+cdef void tangent_of(const cycle *c, tangent *at) noexcept nogil:
+    """The tangent at the best amounts so far."""
     cdef pool_quote q
     cdef const sized_cycle *best = c.best
     cdef uint32_t i
@@ -175,9 +174,9 @@ cdef void slopes_of(const cycle *c, double *slopes, double *fees, double *rises)
                 and pool_quote_exact(c.pools[i], c.ways[i].token_in, c.ways[i].token_out, True,
                                      &best.amount[i], &q) != QUOTE_OK:
             q.price_after = 0.0  # cannot be: it was quoted before
-        slopes[i] = pool_slope_and_fee(
+        at.slope[i] = pool_slope_and_fee(
             c.pools[i], c.ways[i].token_in, c.ways[i].token_out, &best.amount[i],
-            &best.amount[i + 1], q.price_after, &fees[i], &rises[i])
+            &best.amount[i + 1], q.price_after, &at.fee[i], &at.rise[i])
 
 
 # ---- backwards ----

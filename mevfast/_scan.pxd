@@ -45,6 +45,7 @@ cdef struct candidate:
     double log_gain               # sum of the log prices, fees taken off
     double estimate               # profit by the closed form, base token wei; orders the work
     double bound                  # what it cannot exceed; infinity where nothing is known
+    virtual_pool whole            # all its swaps as one
     double most                   # the same net of the least gas, while solving
 
 # Where the swaps after the first one, x -> y, lead: from y back to x.

@@ -23,7 +23,7 @@ from mevfast._graph cimport (
     token_pair,
 )
 from mevfast._rates cimport Rates
-from mevfast._size cimport NEAR_LOG, closed_form, swap_way, virtual_of, virtual_pool
+from mevfast._size cimport NEAR_LOG, closed_form, compose, swap_way, virtual_of, virtual_pool
 from mevfast._slots cimport SLOT_QUARANTINED, SLOT_STALE, TABLE_NO_SLOT, slot_body
 from mevfast.types cimport POOL_UNISWAP_V2, POOL_UNISWAP_V3, pool_state
 
@@ -423,6 +423,7 @@ cdef class Scan(Rates):
         cdef int32_t rank = 0, best = 0x7fffffff
         cdef virtual_pool now[MAX_HOPS]
         cdef virtual_pool deepest[MAX_HOPS]
+        cdef virtual_pool widest
         cdef swap_way way
         cdef double rate
         cdef bint bounded = gain < NEAR_LOG
@@ -467,17 +468,20 @@ cdef class Scan(Rates):
             bounded &= deepest[i].reserve_in > 0.0
         # Without a price the candidate is kept, to be dropped by name.
         rate = self.price_in_base(c.hop[0].token_in)
-        closed_form(now, n, 1.0, &c.estimate)
+        compose(now, n, &c.whole)
+        closed_form(&c.whole, 1.0, &c.estimate)
         c.estimate = c.estimate / rate if rate > 0.0 else 0.0
         # No pool's marginal price moves by more than what the whole cycle gains.
         c.bound = INFINITY
         if bounded and rate > 0.0:
-            closed_form(deepest, n, 1.0, &c.bound)
+            compose(deepest, n, &widest)
+            closed_form(&widest, 1.0, &c.bound)
             c.bound *= (1.0 + BOUND_ERROR) / rate
 
     cdef void sort(self) noexcept nogil:
         """Puts what was found in order, best estimate first."""
-        qsort(self.found, self.n_found, sizeof(candidate), by_estimate)
+        if self.n_found > 1:
+            qsort(self.found, self.n_found, sizeof(candidate), by_estimate)
 
     cdef void look_up(self, uint32_t slot, swap_way way, virtual_pool *now,
                       virtual_pool *deepest) noexcept nogil:

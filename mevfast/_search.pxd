@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from mevfast._graph cimport advanced_pool
-from mevfast._scan cimport Scan, candidate
+from mevfast._scan cimport MAX_HOPS, Scan, candidate
 from mevfast._size cimport lender_fee, sized_cycle, swap_way
 from mevfast.types cimport pool_state, swap_plan
 from mevfast.u256 cimport u256
@@ -46,6 +46,10 @@ cdef class Search(Scan):
     cdef swap_plan scratch
     cdef bint unhurried           # Python asks: sizes are taken to the last unit
     cdef uint32_t next_found      # of `found`, sorted: what next_cycle takes
+    cdef pool_state states[MAX_HOPS]        # of the cycle that was looked at last, borrowed
+    cdef uint32_t loaded[MAX_HOPS]          # whose; NO_SLOT where the table has changed since
+    cdef const pool_state *pools[MAX_HOPS]  # `states`
+    cdef swap_way ways[MAX_HOPS]
     cdef advanced_pool *advances  # what `advanced` points to while plans are looked beyond
     cdef readonly uint64_t n_quotes
 
@@ -54,8 +58,9 @@ cdef class Search(Scan):
     cdef list _slots(self, slots)
     cdef bint advance(self) noexcept nogil
     cdef void retreat(self) noexcept nogil
-    cdef void load_pools(self, const swap_plan *plan, pool_state *states, const pool_state **pools,
-                         swap_way *ways) noexcept nogil
+    cdef void unload(self) noexcept nogil
+    cdef void load(self, uint32_t i, uint32_t slot, uint8_t index_in, uint8_t index_out) noexcept nogil
+    cdef void load_plan(self, const swap_plan *plan) noexcept nogil
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil
     cdef bint terms(self, uint32_t token, uint32_t funding, lender_fee *fee,
                     u256 *cap) noexcept nogil

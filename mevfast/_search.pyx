@@ -12,7 +12,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from mevfast._graph cimport advanced_pool, token_of
+from mevfast._graph cimport NO_SLOT, advanced_pool, token_of
 from mevfast._math cimport u256_from_pyint, u256_to_pyint
 from mevfast._pool cimport pool_apply_after, pool_quote_exact
 from mevfast._scan cimport (
@@ -29,14 +29,12 @@ from mevfast._scan cimport (
     candidate,
 )
 from mevfast._size cimport (
-    CYCLE_HOPS,
     chain_quote,
     finish_cycle,
     lender_fee,
     polish_cycle,
     size_cycle,
     sized_cycle,
-    swap_way,
 )
 from mevfast._slots cimport kind_is_concentrated, slot_body
 from mevfast.types cimport (
@@ -91,6 +89,8 @@ cdef class Search(Scan):
         self.settings.max_sized = 64
         self.settings.max_plans = 4
         self.settings.allowed[<int>FUNDING_FLASH_SWAP] = True
+        for i in range(MAX_HOPS):
+            self.pools[i] = &self.states[i]
 
     def __dealloc__(self):
         free(self.lenders)
@@ -316,14 +316,23 @@ cdef class Search(Scan):
 
     # ---- sizing, funding, ranking ----
 
-    cdef void load_pools(self, const swap_plan *plan, pool_state *states, const pool_state **pools,
-                         swap_way *ways) noexcept nogil:
-        """The states of a plan's pools, and the ways of its swaps."""
+    cdef void unload(self) noexcept nogil:
+        """Forgets `states`: the table may have changed."""
+        cdef uint32_t i
+        for i in range(MAX_HOPS):
+            self.loaded[i] = NO_SLOT
+
+    cdef void load(self, uint32_t i, uint32_t slot, uint8_t index_in, uint8_t index_out) noexcept nogil:
+        """Puts a swap's pool and way in place i, where the pool is not there already."""
+        if self.loaded[i] != slot:
+            self.view(slot, &self.states[i], True)
+            self.loaded[i] = slot
+        self.ways[i].token_in, self.ways[i].token_out = index_in, index_out
+
+    cdef void load_plan(self, const swap_plan *plan) noexcept nogil:
         cdef uint32_t i
         for i in range(plan.n_hops):
-            self.view(plan.hop[i].slot, &states[i], True)
-            pools[i] = &states[i]
-            ways[i].token_in, ways[i].token_out = plan.hop[i].index_in, plan.hop[i].index_out
+            self.load(i, plan.hop[i].slot, plan.hop[i].index_in, plan.hop[i].index_out)
 
     cdef double gas_units(self, const candidate *c, uint32_t funding) noexcept nogil:
         cdef double units = self.settings.gas_base + self.settings.gas_funding[funding]
@@ -367,9 +376,6 @@ cdef class Search(Scan):
 
         Returns -1 with `plan` filled, or the drop_reason.
         """
-        cdef pool_state states[CYCLE_HOPS]
-        cdef const pool_state *pools[CYCLE_HOPS]
-        cdef swap_way ways[CYCLE_HOPS]
         cdef uint32_t token = c.hop[0].token_in, funding, i
         cdef double rate = self.price_in_base(token), value, gas, best = -INFINITY
         cdef double margin = exp(c.log_gain) - 1.0, most = INFINITY
@@ -381,9 +387,7 @@ cdef class Search(Scan):
         if rate <= 0.0:
             return <int>DROP_NO_PRICE
         for i in range(c.n_hops):
-            self.view(c.hop[i].slot, &states[i], True)
-            pools[i] = &states[i]
-            ways[i].token_in, ways[i].token_out = c.hop[i].index_in, c.hop[i].index_out
+            self.load(i, c.hop[i].slot, c.hop[i].index_in, c.hop[i].index_out)
         for i in range(N_FUNDINGS):
             funding = FUNDING_ORDER[i]
             if not self.terms(token, funding, &fee, &cap):
@@ -395,8 +399,8 @@ cdef class Search(Scan):
             if have_free and fee.rate == 0.0 and not u256_lt(&cap, &free_sized.amount[0]):
                 sized = free_sized  # the same problem as before: only the gas differs
             else:
-                status = size_cycle(pools, ways, c.n_hops, &fee, &cap, not self.unhurried,
-                                    &sized)
+                status = size_cycle(self.pools, self.ways, c.n_hops, &fee, &cap,
+                                    not self.unhurried, &c.whole, &sized)
                 self.n_quotes += sized.quotes
                 if status != 0:
                     if why == <int>DROP_NO_FUNDING:
@@ -431,6 +435,7 @@ cdef class Search(Scan):
         cdef slot_body *body
         cdef plan_hop *hop
         plan.funding, plan.n_hops = <uint8_t>funding, <uint8_t>c.n_hops
+        plan.finished = sized.finished
         plan.amount_in, plan.amount_out = sized.amount[0], sized.amount[c.n_hops]
         plan.profit = sized.profit
         for i in range(c.n_hops):
@@ -473,7 +478,8 @@ cdef class Search(Scan):
             if why >= 0:
                 self.drops[why] += 1
         for i in range(self.n_plans):
-            self.finish(&self.plans[i], &self.plan_net[i])
+            if self.unhurried or not self.plans[i].finished:
+                self.finish(&self.plans[i], &self.plan_net[i])
         self.mark(False)
         self.sort_plans()
         for i in range(self.n_plans):
@@ -486,6 +492,7 @@ cdef class Search(Scan):
         cdef uint32_t i, cheapest = 0
         self.gas_price = <double>gas_price
         self.n_plans = self.next_found = 0
+        self.unload()
         for i in range(N_FUNDINGS):
             if self.settings.allowed[i] and (
                     not self.settings.allowed[cheapest]
@@ -537,23 +544,20 @@ cdef class Search(Scan):
 
     cdef void finish(self, swap_plan *plan, double *net) noexcept nogil:
         """Takes a plan that will be returned from nearly to exactly the best input."""
-        cdef pool_state states[CYCLE_HOPS]
-        cdef const pool_state *pools[CYCLE_HOPS]
-        cdef swap_way ways[CYCLE_HOPS]
         cdef lender_fee fee
         cdef u256 cap
         cdef sized_cycle sized
         cdef uint32_t i
-        self.load_pools(plan, states, pools, ways)
+        self.load_plan(plan)
         for i in range(plan.n_hops):
             sized.amount[i], sized.price_after[i] = plan.hop[i].amount_in, plan.hop[i].price_after
         sized.amount[plan.n_hops] = plan.amount_out
         sized.profit = plan.profit
         sized.quotes = 0
         self.terms(plan.hop[0].token_in, plan.funding, &fee, &cap)
-        finish_cycle(pools, ways, plan.n_hops, &fee, &cap, not self.unhurried, &sized)
+        finish_cycle(self.pools, self.ways, plan.n_hops, &fee, &cap, not self.unhurried, &sized)
         if self.unhurried:
-            polish_cycle(pools, ways, plan.n_hops, &fee, &cap, &sized)
+            polish_cycle(self.pools, self.ways, plan.n_hops, &fee, &cap, &sized)
         self.n_quotes += sized.quotes
         net[0] += (u256_to_double(&sized.profit) - u256_to_double(&plan.profit)) \
             / self.price_in_base(plan.hop[0].token_in)
@@ -621,12 +625,10 @@ cdef class Search(Scan):
 
     cdef int replay(self, const swap_plan *plan, u256 *out) noexcept nogil:
         """What the plan's input would pay on the table as it is now: 0, or -1 where refused."""
-        cdef pool_state states[CYCLE_HOPS]
-        cdef const pool_state *pools[CYCLE_HOPS]
-        cdef swap_way ways[CYCLE_HOPS]
-        cdef u256 amounts[CYCLE_HOPS + 1]
-        self.load_pools(plan, states, pools, ways)
-        if chain_quote(pools, ways, plan.n_hops, &plan.amount_in, amounts) != 0:
+        cdef u256 amounts[MAX_HOPS + 1]
+        self.unload()
+        self.load_plan(plan)
+        if chain_quote(self.pools, self.ways, plan.n_hops, &plan.amount_in, amounts) != 0:
             return -1
         out[0] = amounts[plan.n_hops]
         return 0

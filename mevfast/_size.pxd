@@ -9,7 +9,7 @@ from mevfast._chain cimport (
     sized_cycle,
     swap_way,
 )
-from mevfast._virtual cimport NEAR_LOG, closed_form, virtual_of, virtual_pool
+from mevfast._virtual cimport NEAR_LOG, closed_form, compose, virtual_of, virtual_pool
 from mevfast.types cimport pool_state
 from mevfast.u256 cimport u256
 
@@ -18,7 +18,7 @@ cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
                      const u256 *amount_in, u256 *amounts) noexcept nogil
 cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                     const lender_fee *fee, const u256 *cap, bint hurried,
-                    sized_cycle *best) noexcept nogil
+                    const virtual_pool *whole, sized_cycle *best) noexcept nogil
 cdef void polish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                        const lender_fee *fee, const u256 *cap, sized_cycle *best) noexcept nogil
 cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,

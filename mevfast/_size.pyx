@@ -26,8 +26,9 @@ from mevfast._chain cimport (
     lender_fee_of,
     run_chain,
     sized_cycle,
-    slopes_of,
     swap_way,
+    tangent,
+    tangent_of,
     try_amount,
     v2_chain_amount,
     v2_chain_best,
@@ -45,8 +46,17 @@ from mevfast._pool cimport (
     pool_reserves,
     pool_slope,
 )
-from mevfast._stairs cimport ENOUGH, ENOUGH_UNITS, certain, climb_stairs, is_costly, polish, set_pace
-from mevfast._virtual cimport closed_form, virtual_of, virtual_pool
+from mevfast._stairs cimport (
+    ENOUGH,
+    ENOUGH_UNITS,
+    certain,
+    climb_stairs,
+    is_costly,
+    polish,
+    set_pace,
+    units_are_little,
+)
+from mevfast._virtual cimport closed_form, compose, virtual_of, virtual_pool
 from mevfast.types cimport (
     POOL_UNISWAP_V4,
     QUOTE_OK,
@@ -199,12 +209,13 @@ cdef bint follow(const cycle *c, const point *before, point *at) noexcept nogil:
 
 cdef void best_point(const cycle *c, point *at) noexcept nogil:
     """That of the best input so far."""
-    cdef double fees[CYCLE_HOPS]
-    cdef double rises[CYCLE_HOPS]
+    cdef tangent here
     cdef uint32_t k
-    slopes_of(c, at.slope, fees, rises)
-    for k in range(c.n + 1):
-        at.amount[k] = u256_to_double(&c.best.amount[k])
+    tangent_of(c, &here)
+    at.amount[0] = u256_to_double(&c.best.amount[0])
+    for k in range(c.n):
+        at.amount[k + 1] = u256_to_double(&c.best.amount[k + 1])
+        at.slope[k] = here.slope[k]
 
 
 cdef double foresee(const cycle *c, const bracket *b, const point *known, double x,
@@ -302,43 +313,66 @@ cdef void distrust(bracket *b, double x, double g) noexcept nogil:
         b.low, b.g_low = 0.0, -b.scale
 
 
-cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
-    """Secant steps on the cycle's price from `start` (0: from the closed form), exact quotes all.
+cdef void compose_cycle(const cycle *c, virtual_pool *stand_in, virtual_pool *whole) noexcept nogil:
+    """The cycle's swaps as through constant products, each in stand_in[0..n), and as one."""
+    cdef virtual_pool deepest
+    cdef uint32_t i
+    for i in range(c.n):
+        virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
+    compose(stand_in, c.n, whole)
 
-    Returns 0, 1 where no input pays, -1 where every input tried was refused.
+
+cdef bint is_plain(const cycle *c) noexcept nogil:
+    """Whether the cycle's price at no input is that of its constant products, and falls from there."""
+    cdef uint32_t i
+    for i in range(c.n):
+        if c.pools[i].kind > POOL_UNISWAP_V4:
+            return False
+    return True
+
+
+cdef int climb(cycle *c, double tolerance, const virtual_pool *whole) noexcept nogil:
+    """Secant steps on the cycle's price from where the closed form has its best input, exact quotes all.
+
+    Returns 0, 1 where no input pays, -1 where every input tried was refused. `whole`: the cycle's swaps
+    as one, NULL where that is not at hand.
     """
     cdef double limit = u256_to_double(c.cap), margin = 1.0, most = 1.0
     cdef double x, g, slope, unused
     cdef virtual_pool stand_in[CYCLE_HOPS]
-    cdef virtual_pool deepest
+    cdef virtual_pool composed
     cdef bracket b
     cdef point known
     cdef u256 amount
     cdef uint32_t step, i, served = 0, odd = 0
     cdef int status
     cdef bint rises = False, costly = False, surveyed = False
-    for i in range(c.n):
-        known.amount[i] = known.amount[i + 1] = 0.0
-        known.slope[i] = pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
-        margin *= known.slope[i]
-        most *= pool_price_bound(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
-        rises = rises or pool_price_can_rise(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
-        costly = costly or is_costly(c.pools[i])
+    if whole != NULL and whole.reserve_in > 0.0 and is_plain(c):
+        margin = most = whole.reserve_out / whole.reserve_in
+    else:
+        whole = NULL
+        for i in range(c.n):
+            known.amount[i] = known.amount[i + 1] = 0.0
+            known.slope[i] = pool_marginal_price(c.pools[i], c.ways[i].token_in,
+                                                 c.ways[i].token_out)
+            margin *= known.slope[i]
+            most *= pool_price_bound(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+            rises |= pool_price_can_rise(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
+            costly |= is_costly(c.pools[i])
     if not most > c.target:
         return 1
-    x = start
-    if start == 0.0 and (rises or not margin > c.target):
+    if rises or not margin > c.target:
         status = survey(c, &known, &b)
         if status != 0:
             return status
         x = next_guess(&b, 0)
         surveyed = True
     else:
-        start_bracket(&b, bent(margin, c.target) if margin > c.target else -1e-3)
-        if x == 0.0:
-            for i in range(c.n):
-                virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
-            x = closed_form(stand_in, c.n, c.target, &unused)
+        start_bracket(&b, bent(margin, c.target))
+        if whole == NULL:
+            compose_cycle(c, stand_in, &composed)
+            whole = &composed
+        x = closed_form(whole, c.target, &unused)
     for step in range(MAX_STEPS):
         if costly and step < FORESEEN:
             x = foresee(c, &b, &known, x, tolerance)
@@ -359,7 +393,10 @@ cdef int climb(cycle *c, double tolerance, double start) noexcept nogil:
         else:
             served += 1
             g = bent(slope, c.target)
-        if fabs(g) <= tolerance * b.scale or (g < 0.0 and x >= limit):
+        if fabs(g) <= tolerance * b.scale:
+            c.best.finished = u256_eq(&c.best.amount[0], &amount)
+            break
+        if g < 0.0 and x >= limit:
             break
         if surveyed:
             distrust(&b, x, g)
@@ -411,16 +448,17 @@ cdef inline int size_pairs(cycle *c, const v2_hop *hops) noexcept nogil:
             or not u256_lt(&cost, &amounts[c.n]):
         return -1
     u256_sub(&c.best.profit, &amounts[c.n], &cost)
+    c.best.finished = certain(c)
     return 0
 
 
 cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                     const lender_fee *fee, const u256 *cap, bint hurried,
-                    sized_cycle *best) noexcept nogil:
+                    const virtual_pool *whole, sized_cycle *best) noexcept nogil:
     """An input in [1, cap] whose exact profit is within 1e-9 of the largest, for ranking.
 
     Less near where a unit of some token on the way is worth more than that. Returns 0 with `best`
-    filled, 1 where no input pays, -1 where every input tried was refused.
+    filled, 1 where no input pays, -1 where every input tried was refused. `whole`: as in climb.
     """
     cdef cycle c
     cdef v2_hop hops[CYCLE_HOPS]
@@ -428,10 +466,13 @@ cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
     begin(&c, pools, ways, n, fee, cap, best)
     u256_from_u64(&best.profit, 0)
     best.quotes = 0
+    best.finished = False
     if v2_chain_load(hops, pools, ways, n):
         status = size_pairs(&c, hops)
     if status < 0:
-        status = climb(&c, COARSE, 0.0)
+        status = climb(&c, COARSE, whole)
+        # what the curve still promises is 1e-10 of the profit then: no finish in a hurry goes for it
+        best.finished = best.finished and hurried and is_plain(&c) and units_are_little(&c)
         if u256_is_zero(&best.profit) and rescue(&c, hurried):
             status = 0
     return status
@@ -441,12 +482,12 @@ cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
     """Looks for a profit on the stairs where the curve has one and no input tried did: where a
     unit of some token on the way is worth as much."""
     cdef virtual_pool stand_in[CYCLE_HOPS]
-    cdef virtual_pool deepest
+    cdef virtual_pool whole
+    cdef tangent at
     cdef double x, profit, amount, coarsest = 1.0
     cdef uint32_t i
-    for i in range(c.n):
-        virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
-    x = closed_form(stand_in, c.n, c.target, &profit)
+    compose_cycle(c, stand_in, &whole)
+    x = closed_form(&whole, c.target, &profit)
     x = fmin(x, u256_to_double(c.cap))
     amount = x
     for i in range(c.n):
@@ -460,7 +501,8 @@ cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
             or u256_from_double(&c.best.amount[c.n], amount) != 0:
         return False
     set_pace(c, hurried)
-    climb_stairs(c, x, 2.0 * profit / (x * x))
+    tangent_of(c, &at)
+    climb_stairs(c, &at, x, 2.0 * profit / (x * x))
     return not u256_is_zero(&c.best.profit)
 
 
@@ -476,7 +518,9 @@ cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n
     """
     cdef cycle c
     cdef v2_hop hops[CYCLE_HOPS]
+    cdef tangent at
     cdef double x, bend
+    cdef uint32_t quotes = best.quotes
     begin(&c, pools, ways, n, fee, cap, best)
     if u256_is_zero(&best.profit):
         return 1
@@ -487,8 +531,11 @@ cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n
     set_pace(&c, hurried)
     if c.pace.left < c.cost:
         return 0
-    x = refine(&c, &bend)
-    climb_stairs(&c, x, bend)
+    tangent_of(&c, &at)
+    x = refine(&c, &at, &bend)
+    if best.quotes != quotes:
+        tangent_of(&c, &at)
+    climb_stairs(&c, &at, x, bend)
     return 0
 
 
@@ -501,19 +548,15 @@ cdef void polish_cycle(const pool_state **pools, const swap_way *ways, uint32_t 
     polish(&c)
 
 
-cdef double refine(cycle *c, double *bend) noexcept nogil:
+cdef double refine(cycle *c, const tangent *at, double *bend) noexcept nogil:
     """Where the curve itself peaks, by the secant from the best input so far; `bend`: how fast the
     cycle's price falls there. Quotes on the way as long as the curve promises more than FINE."""
-    cdef double slopes[CYCLE_HOPS]
-    cdef double fees[CYCLE_HOPS]
-    cdef double rises[CYCLE_HOPS]
     cdef double slope = 1.0, margin = 1.0, x, g, x_before = 0.0, g_before, x_next, gain, slope_next
     cdef double limit = u256_to_double(c.cap), profit
     cdef u256 amount
     cdef uint32_t i, step
-    slopes_of(c, slopes, fees, rises)
     for i in range(c.n):
-        slope *= slopes[i]
+        slope *= at.slope[i]
         margin *= pool_marginal_price(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
     x = u256_to_double(&c.best.amount[0])
     g = bent(slope, c.target)
@@ -596,7 +639,7 @@ def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False), bin
     lender_from(&fee, lender)
     u256_from_pyint(&most, cap)
     if u256_is_zero(&most)  \
-            or size_cycle(states, way, n, &fee, &most, hurried, &best) != 0 \
+            or size_cycle(states, way, n, &fee, &most, hurried, NULL, &best) != 0 \
             or finish_cycle(states, way, n, &fee, &most, hurried, &best) != 0:
         return None
     return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
@@ -631,7 +674,7 @@ def time_sizes(list pools, list ways, count, *, bint finish=True, bint hurried=F
     with nogil:
         start = clock()
         for k in range(times):
-            if size_cycle(states, way, n, &fee, &most, hurried, &best) == 0 and finish:
+            if size_cycle(states, way, n, &fee, &most, hurried, NULL, &best) == 0 and finish:
                 finish_cycle(states, way, n, &fee, &most, hurried, &best)
         start = clock() - start
     return <double>start / CLOCKS_PER_SEC

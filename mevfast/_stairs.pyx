@@ -22,7 +22,8 @@ from mevfast._chain cimport (
     cycle,
     has_exact_out,
     least_input,
-    slopes_of,
+    tangent,
+    tangent_of,
     try_amount,
 )
 from mevfast._pool cimport pool_input_fee, pool_rounds_output_fee
@@ -95,6 +96,18 @@ cdef bint certain(const cycle *c) noexcept nogil:
     return c.most - profit <= c.pace.enough * profit or profit >= floor(c.most)
 
 
+cdef bint units_are_little(const cycle *c) noexcept nogil:
+    """Whether all that is lost to rounding on the way is too little to be looked for in a hurry.
+
+    A unit of a token on the way is worth no more than what all of them bring, by their number.
+    """
+    cdef double profit = u256_to_double(&c.best.profit), noise = 1.0
+    cdef uint32_t i
+    for i in range(c.n):
+        noise += u256_to_double(&c.best.amount[c.n]) / u256_to_double(&c.best.amount[i])
+    return profit >= LARGE_PROFIT and noise <= HURRIED_ENOUGH * profit
+
+
 cdef bint done(const cycle *c) noexcept nogil:
     """Whether no more is to be looked for, or there is no time to."""
     return c.pace.left < c.cost or certain(c)
@@ -102,7 +115,7 @@ cdef bint done(const cycle *c) noexcept nogil:
 
 cdef struct stair:
     uint32_t place                # whose token is the coarsest, 0 to n - 1
-    double slopes[CYCLE_HOPS]     # at the best input
+    const tangent *at             # where it was climbed from
     double tolerance              # of least inputs, units of the cycle's token
     double fee                    # share of the place's amount that its pool rounds to a unit,
     bint up                       # up or down; 0 where it does not
@@ -126,7 +139,7 @@ cdef bint step_to(cycle *c, const stair *s, double amount) noexcept nogil:
         return False
     if s.place == 0:
         x = want
-    elif least_input(c, s.place, &want, s.tolerance, s.slopes, &x) != 0:
+    elif least_input(c, s.place, &want, s.tolerance, s.at.slope, &x) != 0:
         return False
     if u256_is_zero(&x) or u256_eq(&x, &c.best.amount[0]):
         return False
@@ -190,7 +203,7 @@ cdef void search_noise(cycle *c, const stair *s, double base, double width,
 cdef void take_least(cycle *c, const stair *s) noexcept nogil:
     """The least input for what the best one pays."""
     cdef u256 x
-    if least_input(c, c.n, &c.best.amount[c.n], s.tolerance, s.slopes, &x) == 0 \
+    if least_input(c, c.n, &c.best.amount[c.n], s.tolerance, s.at.slope, &x) == 0 \
             and not u256_is_zero(&x) and u256_lt(&x, &c.best.amount[0]):
         try_amount(c, &x, NULL)
 
@@ -207,8 +220,8 @@ cdef double candidate_cost(const cycle *c, uint32_t place) noexcept nogil:
     return cost
 
 
-cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const double *rises,
-                       double target_x, double bend, double enough) noexcept nogil:
+cdef double climb_fees(cycle *c, const tangent *at, double target_x, double bend,
+                       double enough) noexcept nogil:
     """Tries the best inputs near target_x for a moving fee as it is rounded, down to 1e-10.
 
     While the rounded fee stays the same, profit peaks a little further on in the fee's direction,
@@ -222,13 +235,13 @@ cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const
     cdef uint32_t i
     cdef int side
     for i in range(c.n):
-        worth *= slopes[i]
+        worth *= at.slope[i]
     for i in range(c.n):
-        worth /= slopes[i]
+        worth /= at.slope[i]
         lost = FEE_UNIT * u256_to_double(&c.best.amount[i + 1]) * worth
-        if rises[i] != 0.0 and lost > most:
-            most, fee, rise = lost, fees[i], rises[i] * per_x
-        per_x *= slopes[i]
+        if at.rise[i] != 0.0 and lost > most:
+            most, fee, rise = lost, at.fee[i], at.rise[i] * per_x
+        per_x *= at.slope[i]
     if rise == 0.0 or not fabs(rise) < INFINITY:
         return target_x
     x_same = target_x + most * rise / bend
@@ -247,15 +260,14 @@ cdef double climb_fees(cycle *c, const double *slopes, const double *fees, const
     return best_x
 
 
-cdef double find_place(const cycle *c, stair *s, const double *fees,
-                       double *worth) noexcept nogil:
+cdef double find_place(const cycle *c, stair *s, double *worth) noexcept nogil:
     """The coarsest place, and what the rounding at all the places is worth together."""
     cdef double noise = 1.0
     cdef uint32_t i
     worth[c.n] = 1.0
     s.place = 0
     for i in range(c.n, 0, -1):
-        worth[i - 1] = worth[i] * s.slopes[i - 1]
+        worth[i - 1] = worth[i] * s.at.slope[i - 1]
         noise += worth[i - 1]
     for i in range(1, c.n):
         if worth[i] > worth[s.place]:
@@ -264,7 +276,7 @@ cdef double find_place(const cycle *c, stair *s, const double *fees,
     s.phase = 0.0
     s.crosses = POOL_UNISWAP_V3 <= c.pools[s.place].kind <= POOL_UNISWAP_V4
     if s.place > 0 and s.fee <= 0.0 and pool_rounds_output_fee(c.pools[s.place - 1]):
-        s.fee, s.up, s.crosses = fees[s.place - 1] * FEE_UNIT, True, True
+        s.fee, s.up, s.crosses = s.at.fee[s.place - 1] * FEE_UNIT, True, True
     return noise
 
 
@@ -286,33 +298,32 @@ cdef void halve_tread(cycle *c, double tread) noexcept nogil:
             try_amount(c, &x, NULL)
 
 
-cdef void climb_stairs(cycle *c, double target_x, double bend) noexcept nogil:
+cdef void climb_stairs(cycle *c, const tangent *at, double target_x, double bend) noexcept nogil:
     """Makes the best input, which nearly pays most, the one that does up to what matters.
 
-    `target_x` is where the curve itself peaks and `bend` how fast the cycle's price falls there.
+    `at`: the curve at the best amounts; `target_x` is where it peaks and `bend` how fast the cycle's price
+    falls there.
     """
     cdef stair s
     cdef double worth[CYCLE_HOPS + 1]
-    cdef double fees[CYCLE_HOPS]
-    cdef double rises[CYCLE_HOPS]
     cdef double profit = u256_to_double(&c.best.profit), enough, per_x = 1.0, noise, width, base
     cdef uint32_t i
     cdef bint moves = False
     bend = fmax(bend, 1e-300)
     enough = c.pace.enough * profit if profit >= LARGE_PROFIT else c.pace.enough_units
-    slopes_of(c, s.slopes, fees, rises)
-    noise = find_place(c, &s, fees, worth)
+    s.at = at
+    noise = find_place(c, &s, worth)
     if c.pace.left < candidate_cost(c, s.place) and worth[s.place] > FEE_UNIT * target_x:
         halve_tread(c, worth[s.place])
         return
-    target_x = climb_fees(c, s.slopes, fees, rises, target_x, bend, enough)
+    target_x = climb_fees(c, at, target_x, bend, enough)
     if noise <= enough:
         return
     s.tolerance = 0.1 * enough
     for i in range(s.place):
-        per_x *= s.slopes[i]
+        per_x *= at.slope[i]
     for i in range(c.n):
-        moves = moves or rises[i] != 0.0
+        moves = moves or at.rise[i] != 0.0
     base = floor(u256_to_double(&c.best.amount[s.place])
                  + (target_x - u256_to_double(&c.best.amount[0])) * per_x + 0.5)
     # What rounds but for the coarsest place; and the cycle's own token rounds at both ends, to the
@@ -348,12 +359,10 @@ cdef void polish(cycle *c) noexcept nogil:
     a Balancer pool asks for an amount is more than the least input that brings it: its powers are
     rounded in its favour.
     """
-    cdef double slopes[CYCLE_HOPS]
-    cdef double fees[CYCLE_HOPS]
-    cdef double rises[CYCLE_HOPS]
+    cdef tangent at
     cdef u256 paid_in = c.best.amount[0], paid_out = c.best.amount[c.n], want, x
     cdef uint32_t i, up, n = <uint32_t>fmin(POLISHED, EFFORT / candidate_cost(c, c.n))
-    slopes_of(c, slopes, fees, rises)
+    tangent_of(c, &at)
     for i in range(1, n + 1):
         for up in range(2):
             if up and u256_add_u64(&x, &paid_in, i) == 0 \
@@ -361,6 +370,6 @@ cdef void polish(cycle *c) noexcept nogil:
                 try_amount(c, &x, NULL)
             if (up and u256_add_u64(&want, &paid_out, i - 1) == 0
                     or not up and u256_sub_u64(&want, &paid_out, i) == 0) \
-                    and least_input(c, c.n, &want, 0.01, slopes, &x) == 0:
+                    and least_input(c, c.n, &want, 0.01, at.slope, &x) == 0:
                 try_amount(c, &x, NULL)
     halve_tread(c, LEAST_SHORT * u256_to_double(&c.best.amount[0]))

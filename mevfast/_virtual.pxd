@@ -16,5 +16,5 @@ cdef double NEAR_LOG
 
 cdef void virtual_of(const pool_state *s, swap_way way, virtual_pool *now,
                      virtual_pool *deepest) noexcept nogil
-cdef double closed_form(const virtual_pool *pools, uint32_t n, double target,
-                        double *profit) noexcept nogil
+cdef void compose(const virtual_pool *pools, uint32_t n, virtual_pool *whole) noexcept nogil
+cdef double closed_form(const virtual_pool *whole, double target, double *profit) noexcept nogil

@@ -128,25 +128,35 @@ cdef void bent_virtual(const pool_state *s, swap_way way, virtual_pool *now) noe
     now.reserve_out = price * now.reserve_in
 
 
-cdef double closed_form(const virtual_pool *pools, uint32_t n, double target,
-                        double *profit) noexcept nogil:
-    """The best input and its profit as doubles, every pool taken as constant product.
-
-    Where V3 pools leave their range this is where to start looking and how to order the work,
-    not a bound. 0 where nothing is to be gained.
-    """
-    cdef double a = 1.0, c = 0.0, x
+cdef void compose(const virtual_pool *pools, uint32_t n, virtual_pool *whole) noexcept nogil:
+    """Swaps one after another as one through a constant product, which they are again; its reserve_in
+    is 0 where one of theirs is."""
+    cdef double a = 1.0, c = 0.0
     cdef uint32_t i
-    profit[0] = 0.0
+    whole.keep = 1.0
+    whole.reserve_in = whole.reserve_out = 0.0
     for i in range(n):
         if not pools[i].reserve_in > 0.0:
-            return 0.0
+            return
         # out(x) = a x / (1 + c x), composed with the next pool
         a *= pools[i].keep / pools[i].reserve_in
         c += a
         a *= pools[i].reserve_out
-    if not a > target or not c > 0.0:
+    if c > 0.0:
+        whole.reserve_in, whole.reserve_out = 1.0 / c, a / c
+
+
+cdef double closed_form(const virtual_pool *whole, double target, double *profit) noexcept nogil:
+    """The best input and its profit as doubles of a cycle that `compose` made one pool of.
+
+    Where V3 pools leave their range this is where to start looking and how to order the work,
+    not a bound. 0 where nothing is to be gained.
+    """
+    cdef double a, x
+    profit[0] = 0.0
+    if not whole.reserve_out > target * whole.reserve_in or not whole.reserve_in > 0.0:
         return 0.0
-    x = (sqrt(a / target) - 1.0) / c
-    profit[0] = a * x / (1.0 + c * x) - target * x
+    a = whole.reserve_out / whole.reserve_in
+    x = (sqrt(a / target) - 1.0) * whole.reserve_in
+    profit[0] = whole.reserve_out * x / (whole.reserve_in + x) - target * x
     return x

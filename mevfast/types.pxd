@@ -304,6 +304,7 @@ cdef extern from "plan.h" nogil:
         uint8_t token[20]
         uint8_t funding
         uint8_t n_hops
+        uint8_t finished
         uint64_t deadline
         u256 amount_in
         u256 amount_out

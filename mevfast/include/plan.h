@@ -31,6 +31,7 @@ typedef struct {
     uint8_t token[20];        /* start and profit token */
     uint8_t funding;          /* enum funding */
     uint8_t n_hops;           /* 2-4 */
+    uint8_t finished;         /* its size is not to be looked at once more */
     uint64_t deadline;        /* last block the transaction may execute in */
     u256 amount_in;           /* below 2**128, as min_profit: what the calldata holds */
     u256 amount_out;
