@@ -345,9 +345,9 @@ cdef class TimedCore(Core):
                 self.sizes.append(timed.solve_ns)
         return n
 
-    cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil:
+    cdef Py_ssize_t encode(self, const swap_plan *plan) noexcept nogil:
         cdef int64_t start = now_ns(), end
-        cdef Py_ssize_t n = Core.encode(self, plan, tx_hash)
+        cdef Py_ssize_t n = Core.encode(self, plan)
         end = now_ns()
         with gil:
             self.encodes.append(end - start)

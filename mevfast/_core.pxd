@@ -51,7 +51,7 @@ cdef class Core(Feed):
 
     cdef void release(self, pending_trade *p) noexcept nogil
     cdef uint32_t find_plans(self) noexcept nogil
-    cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil
+    cdef Py_ssize_t encode(self, const swap_plan *plan) noexcept nogil
     cdef void note_states(self, const swap_plan *plan, uint64_t *block,
                           uint32_t *log_index) noexcept nogil
     cdef bint has_reverted(self, uint64_t mark) noexcept nogil

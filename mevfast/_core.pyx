@@ -39,14 +39,10 @@ from mevfast._stages cimport (
     stage_tidy,
 )
 from mevfast._trades cimport pending_trade, trade_dict, trade_mark
-from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed
+from mevfast._tx cimport Signer, encode_execute, encode_send_raw, tx_encode_signed, tx_hash
 from mevfast.types cimport log_event, swap_plan
 
 from mevfast.errors import NodeError
-
-
-cdef extern from "keccak.h" nogil:
-    void c_keccak256 "keccak256"(uint8_t *out, const uint8_t *data, size_t n)
 
 
 cdef uint32_t REFRESHED_WINDOWS = 64  # about 10 us each, and the next frame waits
@@ -212,10 +208,10 @@ cdef class Core(Feed):
             stage_end(self.log, STAGE_SIZE, at)
         return n
 
-    cdef Py_ssize_t encode(self, const swap_plan *plan, uint8_t *tx_hash) noexcept nogil:
+    cdef Py_ssize_t encode(self, const swap_plan *plan) noexcept nogil:
         """Calldata, transaction, signature, request: its length behind REQUEST_ROOM, or -1.
 
-        `tx_hash` is left for `act`, once the request is out.
+        The transaction's hash is left for `act`, once the request is out.
         """
         cdef uint64_t at = stage_stamp(self.log)
         cdef Py_ssize_t n = encode_execute(plan, self.calldata, sizeof(self.calldata))
@@ -309,14 +305,14 @@ cdef class Core(Feed):
         cdef uint64_t ready
         cdef uint64_t block[4]
         cdef uint32_t log_index[4]
-        cdef uint8_t tx_hash[32]
+        cdef uint8_t hashed[32]
         if self.logs_block > self.head.number:
             return 0  # its head is still to come, and says what else the block touched
         n = self.find_plans()
         for i in range(n):
             if self.barred(&self.search.plans[i], block, log_index):
                 continue
-            length = self.encode(&self.search.plans[i], tx_hash)
+            length = self.encode(&self.search.plans[i])
             if length < 0:
                 raise RuntimeError("a plan could not be encoded or signed")
             # Taken before the call: a node on this machine may take the core away during it.
@@ -327,8 +323,8 @@ cdef class Core(Feed):
                 self.search.drops[<int>DROP_RISK] += n - i
                 raise
             stage_end(self.log, STAGE_SEND, self.signed)
-            c_keccak256(tx_hash, self.raw, self.n_raw)  # nobody on the way out needs it
-            self.remember(i, tx_hash, block, log_index, stage_ns(self.log, ready - self.arrived))
+            tx_hash(self.raw, self.n_raw, hashed)  # nobody on the way out needs it
+            self.remember(i, hashed, block, log_index, stage_ns(self.log, ready - self.arrived))
         return 0
 
     # ---- the cold half's side ----
