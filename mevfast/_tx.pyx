@@ -27,6 +27,8 @@ from coincurve import _libsecp256k1
 
 cdef extern from "keccak.h" nogil:
     void c_keccak256 "keccak256"(uint8_t *out, const uint8_t *data, size_t n)
+    void c_keccak256_by "keccak256_by"(uint8_t *out, const uint8_t *data, size_t n, bint avx512)
+    bint keccak_has_avx512()
 
 cdef extern from "rfc6979.h" nogil:
     bint rfc6979_can_run()
@@ -490,12 +492,14 @@ cdef Py_ssize_t encode_send_raw(uint64_t request_id, const uint8_t *raw, size_t 
 
 # ---- the Python edge ----
 
-def keccak256(data):
-    """32 bytes; `data` is anything with a contiguous buffer."""
+def keccak256(data, *, bint portable=False):
+    """32 bytes; `data` is anything with a contiguous buffer. `portable`: without AVX-512, as processors
+    do that lack it."""
     cdef Py_buffer view
     cdef uint8_t hashed[32]
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    c_keccak256(hashed, <const uint8_t *> view.buf, <size_t> view.len)
+    c_keccak256_by(hashed, <const uint8_t *> view.buf, <size_t> view.len,
+                   not portable and keccak_has_avx512())
     PyBuffer_Release(&view)
     return PyBytes_FromStringAndSize(<char *> hashed, 32)
 
