@@ -353,6 +353,8 @@ cdef class Audit:
         state.v3.sqrt_price_x96 = s.before_v3.sqrt_price_x96
         state.v3.liquidity, state.v3.tick = s.before_v3.liquidity, s.before_v3.tick
         state.v3.fee_pips[0], state.v3.fee_pips[1] = s.fee_pips[0], s.fee_pips[1]
+        # As a rule it still stands before the swap; elsewhere it is not looked at.
+        state.v3.window = &self.table.t.windows[s.slot]
         return check_concentrated(s, &state)
 
     cdef void clear(self) noexcept nogil:
