@@ -47,8 +47,8 @@ WAY = (
 """Where the time of one `frame_to_signed` goes, by the core's own stamps: samples `way_*`."""
 BUT_SIGNATURE = "way_but_signature"
 PORTION = 25
-"""Reads that the plain core takes before the timed one follows: an engine has no twin on its core
-that empties the caches for it."""
+"""Reads that the plain core takes before the timed one follows, and then the peers: an engine has no
+twin on its core, and no interpreter, that empties the caches for it."""
 SUFFIXES = {"recorded": "", "made_200": "_200", "made_2000": "_2000", "made_20000": "_20000"}
 """What a stream's name adds to those of its stages."""
 
@@ -170,9 +170,9 @@ def signer() -> Signer:
 class Player:
     """A stream that is replayed over and over, a part of it in each round.
 
-    Each read of the stream goes through a plain core, then come the peers; after every PORTION of
-    reads these go through a core that is timed by stage: whatever the machine does to one, it does
-    to all.
+    Each read of the stream goes through a plain core, and two signatures follow; after every PORTION
+    of reads these go through a core that is timed by stage, and to the peers: whatever the machine
+    does to one, it does to all.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -207,8 +207,8 @@ class Player:
             self.at += 1
             done += 1
             if self.at % PORTION == 0 or self.at == len(self.stream.reads):
-                self._follow()
-        self._follow()
+                self._follow(samples)
+        self._follow(samples)
         for name, values in samples.items():
             run.add(name, values)
         for name, values in self.way.items():
@@ -227,7 +227,10 @@ class Player:
             samples["frame_without_trade" + self.suffix].append(total // len(read))
         self.whole.settle()
         self.turns += 1
-        self._peers(read, samples)
+        # The second of two signatures finds more in the caches: they take turns.
+        pair = [("bare_signature", self.peers.bare), ("sign", self.peers.sign)]
+        for name, call in pair if self.turns % 2 else reversed(pair):
+            samples[name + self.suffix].append(call())
 
     def _note_way(self, parts: dict[str, int]) -> None:
         """Stamps are no calls of the clock: nothing is taken off them."""
@@ -236,19 +239,18 @@ class Player:
         but = parts["frame_to_signed"] - parts["signature"]
         self.way[BUT_SIGNATURE + self.suffix].append(but)
 
-    def _follow(self) -> None:
-        """The timed core takes what the plain one has had."""
-        for read in self.stream.reads[self.staged_at : self.at]:
+    def _follow(self, samples: Samples) -> None:
+        """The timed core takes what the plain one has had, then the peers do."""
+        reads = self.stream.reads[self.staged_at : self.at]
+        for read in reads:
             self.staged.read(read)
             self.staged.settle()
+        for i, read in enumerate(reads, self.staged_at):
+            self._peers(i, read, samples)
         self.staged_at = self.at
 
-    def _peers(self, read: list[bytes], samples: Samples) -> None:
+    def _peers(self, turn: int, read: list[bytes], samples: Samples) -> None:
         """One sample of each peer; those of the frames for each log of the read."""
-        # The second of two signatures finds more in the caches: they take turns.
-        pair = [("bare_signature", self.peers.bare), ("sign", self.peers.sign)]
-        for name, call in pair if self.turns % 2 else reversed(pair):
-            samples[name + self.suffix].append(call())
         samples["fields_to_raw"].append(self.peers.fields_to_raw())
         samples["keccak_110"].append(self.peers.keccak_110())
         for frame in read:
@@ -257,7 +259,7 @@ class Player:
                 samples["decode_alone"].append(ns)
                 samples["msgspec_decode"].append(time_call(MSGSPEC.decode, frame))
                 samples["orjson_loads"].append(time_call(orjson.loads, frame))
-        if self.turns % SLOW_PEER_EVERY == 1:
+        if turn % SLOW_PEER_EVERY == 0:
             fields, _ = self.peers.last_transaction()
             samples["eth_account_sign_transaction"] += [
                 time_call(lambda each: Account.sign_transaction(each, KEY), fields)

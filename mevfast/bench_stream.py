@@ -386,11 +386,17 @@ def _swap_v2(
 def _swap_v3(
     pool: PoolState, state: dict[str, Any], way: int, factor: float
 ) -> tuple[dict[str, Any], list[int]]:
-    """The same to a price limit: amounts and state after as the contract would log them."""
+    """The same in a V3 pool: amounts and state after as the contract would log them.
+
+    Away from the first price for an exact input, as seven of eight swaps on chain are; back to it by a
+    price limit, for the pool is to be as it was.
+    """
     origin = pool.state["sqrt_price_x96"]
     root = math.sqrt(factor)
     limit = int(origin / root if way == 0 else origin * root) if factor > 1 else origin
     quote = Pool(pool.kind, state).quote(way, 1 << 250, sqrt_price_limit_x96=limit)
+    if factor > 1 and not isinstance(quote, Refused):
+        quote = Pool(pool.kind, state).quote(way, quote.amount_in)
     if isinstance(quote, Refused):
         raise DataError(f"made market: a swap in 0x{pool.address.hex()} says {quote.reason}")
     amounts = [quote.amount_in, -quote.amount_out]
