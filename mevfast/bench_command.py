@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mevfast import __version__, bench_compare, bench_long, bench_socket
-from mevfast._bench import clock_cost
+from mevfast._bench import CacheProbe, clock_cost
 from mevfast.bench_machine import cpu_times, machine, source_commit, stolen_share
 from mevfast.bench_show import reach, show
 from mevfast.bench_stages import (
@@ -43,6 +43,8 @@ HELP = "time every stage from frame to signed transaction"
 SIZES = (200, 2000, 20000)
 SECONDS = {"recorded": 6.0, "made_200": 4.0, "made_2000": 10.0, "made_20000": 10.0}
 QUICK_SHARE, QUICK_ROUNDS = 0.1, 10
+CACHE_SAMPLES, CACHE_IDLE_NS = 10, 1_000_000
+"""Of a round; and how long the core does nothing before it looks what is left in its cache."""
 
 SOCKET_ROUNDS, QUICK_SOCKET_ROUNDS = 10, 5
 OPENS, QUICK_OPENS = 200, 25
@@ -77,7 +79,13 @@ def _stages(streams: list[Stream], quick: bool, run: Run, bars: Progress) -> dic
     share, rounds = (QUICK_SHARE, QUICK_ROUNDS) if quick else (1.0, ROUNDS)
     task = bars.add_task("stages", total=rounds)
     players = [Player(stream) for stream in streams]
+    probe = CacheProbe()
     for _ in range(rounds):
+        at_once, later = zip(
+            *(probe.sample(CACHE_IDLE_NS) for _ in range(CACHE_SAMPLES)), strict=True
+        )
+        run.add("cache_lines", list(at_once))
+        run.add("cache_lines_after_idle", list(later))
         for player in players:
             player.play(SECONDS[player.stream.name] * share / rounds, run)
         run.end_round()

@@ -36,6 +36,8 @@ SOCKET_WAYS = ("socket_to_socket_wait", "socket_to_socket_spin")
 LONG_TAIL = 4.0
 """p99.9 over p50, beyond which something else has the core now and then."""
 SLOW_CLOCK_NS = 60
+LOST_CACHE = 1.5
+"""How much longer lines of the second-level cache may take after the core did nothing for a while."""
 
 
 def _read(path: str | Path) -> str | None:
@@ -259,6 +261,17 @@ def _kernel(result: dict[str, Any]) -> list[str]:
             f"p99.9 is {tail:.0f} times p50, though the machine was quiet: `isolcpus=` and "
             "`nohz_full=` among the kernel's parameters, and CPUAffinity= in the unit "
             "(systemd/README.md), keep other work and the timer off the engine's core."
+        )
+    at_once, later = (
+        result["peers"].get(name, {"p50_ns": 0})["p50_ns"]
+        for name in ("cache_lines", "cache_lines_after_idle")
+    )
+    if later > LOST_CACHE * at_once:
+        lines.append(
+            f"What lay in the core's second-level cache was gone after 1 ms in which nothing ran: "
+            f"256 lines took {duration(later)} (p50), {duration(at_once)} before. Something else uses "
+            "the same core, mostly a neighbour on the host, and all but the signature waits for "
+            "memory in its stead: only a whole core of your own helps."
         )
     if m.get("stolen", 0) > STOLEN:
         lines.append(

@@ -20,6 +20,8 @@ PEERS = {
     "keccak_110": "keccak-256 of 110 bytes",
     "fields_to_raw": "324 B calldata to raw",
     "eth_account_sign_transaction": "the same by eth-account",
+    "cache_lines": "256 lines of the 2nd-level cache",
+    "cache_lines_after_idle": "after 1 ms of doing nothing",
 }
 BESIDE = {
     "decode": ("msgspec_decode", "msgspec"),

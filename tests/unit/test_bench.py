@@ -3,12 +3,13 @@
 import io
 import json
 import random
+import time
 
 import pytest
 from rich.console import Console
 
 from mevfast import bench_command, bench_compare, bench_show, bench_stages, cli
-from mevfast._bench import Replay, blank_signer, stamped_signer
+from mevfast._bench import CacheProbe, Replay, blank_signer, stamped_signer
 from mevfast._tx import keccak256
 from mevfast.bench_stream import Stream, make_stream, read_stream
 from mevfast.errors import DataError
@@ -135,6 +136,14 @@ def test_a_file_that_is_no_stream_is_refused(tmp_path) -> None:
     for name in ("stream.json.gz", "none.json.gz"):
         with pytest.raises(DataError, match=r"bench/record\.py"):
             read_stream(tmp_path / name)
+
+
+def test_lines_of_the_cache_are_read_at_once_and_later() -> None:
+    probe = CacheProbe()
+    start = time.monotonic_ns()
+    at_once, later = zip(*(probe.sample(200_000) for _ in range(20)), strict=True)
+    assert time.monotonic_ns() - start > 20 * 200_000
+    assert 0 < min(at_once) and 0 < min(later)
 
 
 def test_the_peers_do_the_same_work(recorded: Stream, monkeypatch: pytest.MonkeyPatch) -> None:

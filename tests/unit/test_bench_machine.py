@@ -138,6 +138,15 @@ def test_isolation_is_advised_for_a_long_tail_on_a_quiet_machine_only() -> None:
     assert not any("isolcpus" in line for line in bench_machine.verdict(made))
 
 
+def test_a_neighbour_on_the_core_is_told_of_where_the_cache_does_not_keep() -> None:
+    made = result()
+    made["peers"] |= {"cache_lines": figures(1.8), "cache_lines_after_idle": figures(2.0)}
+    assert bench_machine.verdict(made) == bench_machine.verdict(result())
+    made["peers"]["cache_lines_after_idle"] = figures(10.0)
+    (line,) = set(bench_machine.verdict(made)) - set(bench_machine.verdict(result()))
+    assert "256 lines took 10.0 us (p50), 1.80 us before" in line
+
+
 def test_a_result_without_sockets_has_a_verdict() -> None:
     made = result()
     made["end_to_end"] = {}
