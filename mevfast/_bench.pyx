@@ -66,6 +66,12 @@ cdef class Sink:
             self.requests.append(bytes(view))
 
 
+cdef struct read_note:
+    int64_t first, total          # as `Replay.read` says
+    uint64_t stamped              # samples of the core's stages before it
+    uint64_t signature            # ticks of the library's first signature, 0: none or not stamped
+
+
 cdef class Replay:
     """Feeds recorded reads to a core.
 
@@ -77,7 +83,7 @@ cdef class Replay:
     cdef Sink sink
     cdef uint8_t *arrivals        # a read's frames one after the other, as a socket's buffer has them
     cdef size_t room
-    cdef uint64_t stamped         # samples of the core's stages before the last read
+    cdef read_note last           # of the last read
 
     def __cinit__(self, Core core not None, Sink sink not None):
         self.core, self.sink = core, sink
@@ -109,37 +115,71 @@ cdef class Replay:
         Both from before the first frame. The second one includes what comes after sending: the
         audit of the swaps in it.
         """
+        self.take(frames)
+        return self.last.first, self.last.total
+
+    cdef int take(self, list frames) except -1:
         cdef int64_t start, end
         cdef size_t n = 0
         cdef bytes frame
         self.arrive(frames)
         self.sink.first = signing.ticks = 0
-        self.stamped = self.core.log.n
+        self.last.stamped = self.core.log.n
         start = now_ns()
         for frame in frames:
             self.core.take(<const char *>self.arrivals + n, len(frame))
             n += len(frame)
         self.core.flush()
         end = now_ns()
-        return (self.sink.first - start if self.sink.first else -1), end - start
+        self.last.first = self.sink.first - start if self.sink.first else -1
+        self.last.total = end - start
+        self.last.signature = signing.ticks
+        return 0
+
+    def portion(self, list reads):
+        """Reads one right after the other, each settled: [(what `read` says, its `parts`), ...].
+
+        No object is made of what is measured before the last of them.
+        """
+        cdef read_note *notes = <read_note *>malloc(max(1, len(reads)) * sizeof(read_note))
+        cdef list frames, found = []
+        cdef size_t i = 0
+        if notes == NULL:
+            raise MemoryError(f"{len(reads)} reads")
+        try:
+            for frames in reads:
+                self.take(frames)
+                self.end_trades()
+                notes[i] = self.last
+                i += 1
+            for i in range(len(reads)):
+                self.last = notes[i]
+                found.append((self.last.first, self.last.total, self.parts()))
+        finally:
+            free(notes)
+        return found
 
     def parts(self):
         """Of the last read's way to its first request, by the core's own stamps: {stage: ns}.
 
         Samples of one stage are added up. `signature` is the library's part of `sign`, where the
-        signer is a `stamped_signer`.
+        signer is a `stamped_signer`. Empty where there was no request.
         """
         cdef stage_log *log = self.core.log
         cdef uint64_t i, sample
         cdef dict found = {}
-        for i in range(max(self.stamped, log.n - min(log.n, <uint64_t>STAGE_RING)), log.n):
+        if self.last.first < 0:
+            return found
+        if log.n > self.last.stamped + <uint64_t>STAGE_RING:
+            raise RuntimeError(f"{log.n - self.last.stamped} samples since: too many to be kept")
+        for i in range(self.last.stamped, log.n):
             sample = log.ring[i & (<uint64_t>STAGE_RING - 1)]
             name = STAGE_NAMES[sample >> 32]
             found[name] = found.get(name, 0) + stage_ns(log, <uint32_t>sample)
             if sample >> 32 == <uint64_t>STAGE_FRAME_TO_SIGNED:
                 break
-        if signing.ticks:
-            found["signature"] = stage_ns(log, signing.ticks)
+        if self.last.signature:
+            found["signature"] = stage_ns(log, self.last.signature)
         return found
 
     def settle(self):

@@ -47,8 +47,8 @@ WAY = (
 """Where the time of one `frame_to_signed` goes, by the core's own stamps: samples `way_*`."""
 BUT_SIGNATURE = "way_but_signature"
 PORTION = 25
-"""Reads that the plain core takes before the timed one follows, and then the peers: an engine has no
-twin on its core, and no interpreter, that empties the caches for it."""
+"""Reads that the plain core takes one after the other before its limit, its timed twin and the peers
+follow: an engine has no twin on its core, and no interpreter, that empties the caches for it."""
 SUFFIXES = {"recorded": "", "made_200": "_200", "made_2000": "_2000", "made_20000": "_20000"}
 """What a stream's name adds to those of its stages."""
 
@@ -170,9 +170,9 @@ def signer() -> Signer:
 class Player:
     """A stream that is replayed over and over, a part of it in each round.
 
-    Each read of the stream goes through a plain core, and two signatures follow; after every PORTION
-    of reads these go through a core that is timed by stage, and to the peers: whatever the machine
-    does to one, it does to all.
+    A PORTION of reads goes through a plain core; as many bare signatures follow, then the same reads
+    go through a core that is timed by stage, and to the peers: whatever the machine does to one, it
+    does to all.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -191,7 +191,7 @@ class Player:
         self.timed = timed
         self.whole, self.staged = Replay(self.plain, sink), Replay(timed, timed_sink)
         stamped_signer(self.plain.signer, self.plain.stages)
-        self.at = self.staged_at = 0
+        self.at = 0
         self.begun += 1
 
     def play(self, seconds: float, run: Run, least: int = LEAST_READS) -> None:
@@ -203,12 +203,14 @@ class Player:
             if self.at == len(self.stream.reads):
                 self._end()
                 self._begin()
-            self._read(self.stream.reads[self.at], samples)
-            self.at += 1
-            done += 1
-            if self.at % PORTION == 0 or self.at == len(self.stream.reads):
-                self._follow(samples)
-        self._follow(samples)
+            portion = self.stream.reads[self.at : self.at + PORTION]
+            self._plain(portion, samples)
+            self._signatures(len(portion), samples)
+            self._staged(portion)
+            for turn, read in enumerate(portion, self.at):
+                self._peers(turn, read, samples)
+            self.at += len(portion)
+            done += len(portion)
         for name, values in samples.items():
             run.add(name, values)
         for name, values in self.way.items():
@@ -218,19 +220,23 @@ class Player:
             run.add(name + self.suffix, values)
             values.clear()
 
-    def _read(self, read: list[bytes], samples: Samples) -> None:
-        first, total = self.whole.read(read)
-        if first >= 0:
-            samples["frame_to_signed" + self.suffix].append(first)
-            self._note_way(self.whole.parts())
-        else:
-            samples["frame_without_trade" + self.suffix].append(total // len(read))
-        self.whole.settle()
-        self.turns += 1
-        # The second of two signatures finds more in the caches: they take turns.
+    def _plain(self, portion: list[list[bytes]], samples: Samples) -> None:
+        noted = self.whole.portion(portion)
+        for read, (first, total, parts) in zip(portion, noted, strict=True):
+            if first >= 0:
+                samples["frame_to_signed" + self.suffix].append(first)
+                self._note_way(parts)
+            else:
+                samples["frame_without_trade" + self.suffix].append(total // len(read))
+        self.turns += len(portion)
+
+    def _signatures(self, n: int, samples: Samples) -> None:
+        """So many of each; the second of a pair finds more in the caches, so they take turns."""
         pair = [("bare_signature", self.peers.bare), ("sign", self.peers.sign)]
-        for name, call in pair if self.turns % 2 else reversed(pair):
-            samples[name + self.suffix].append(call())
+        for _ in range(n):
+            pair.reverse()
+            for name, call in pair:
+                samples[name + self.suffix].append(call())
 
     def _note_way(self, parts: dict[str, int]) -> None:
         """Stamps are no calls of the clock: nothing is taken off them."""
@@ -239,15 +245,10 @@ class Player:
         but = parts["frame_to_signed"] - parts["signature"]
         self.way[BUT_SIGNATURE + self.suffix].append(but)
 
-    def _follow(self, samples: Samples) -> None:
-        """The timed core takes what the plain one has had, then the peers do."""
-        reads = self.stream.reads[self.staged_at : self.at]
-        for read in reads:
+    def _staged(self, portion: list[list[bytes]]) -> None:
+        for read in portion:
             self.staged.read(read)
             self.staged.settle()
-        for i, read in enumerate(reads, self.staged_at):
-            self._peers(i, read, samples)
-        self.staged_at = self.at
 
     def _peers(self, turn: int, read: list[bytes], samples: Samples) -> None:
         """One sample of each peer; those of the frames for each log of the read."""

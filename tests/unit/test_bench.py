@@ -88,6 +88,27 @@ def test_the_parts_of_a_way_are_all_of_it(recorded: Stream) -> None:
     assert signed > 100
 
 
+def test_a_portion_is_its_reads_one_after_the_other(recorded: Stream) -> None:
+    alone, sink = recorded.core(bench_stages.signer(), timed=False, kept=True)
+    together, other = recorded.core(bench_stages.signer(), timed=False, kept=True)
+    stamped_signer(together.signer, together.stages)
+    one, all_ = Replay(alone, sink), Replay(together, other)
+    reads = recorded.reads[:60]
+    signed = []
+    for read in reads:
+        signed.append(one.read(read)[0] >= 0)
+        one.settle()
+    noted = all_.portion(reads)
+    assert other.requests == sink.requests
+    assert [first >= 0 for first, _, _ in noted] == signed and any(signed)
+    for first, total, parts in noted:
+        assert first < total and bool(parts) == (first >= 0)
+        if parts:
+            # of its own read: the clocks differ, by what lies between the stamps and the reading
+            assert abs(first - parts["frame_to_signed"]) < max(50_000, first)
+    assert all_.portion([]) == []
+
+
 def test_a_stamped_signer_signs_the_same(recorded: Stream) -> None:
     digest = keccak256(b"stamped")
     plain, stamped = bench_stages.signer(), bench_stages.signer()
