@@ -10,7 +10,7 @@ before. Doubles choose where to look; every amount and every comparison of profi
 integer quote.
 """
 
-from libc.math cimport INFINITY, fabs, fmax, fmin, sqrt
+from libc.math cimport INFINITY, fabs, fmax, fmin
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 from libc.time cimport CLOCKS_PER_SEC, clock, clock_t
@@ -42,9 +42,16 @@ from mevfast._pool cimport (
     pool_marginal_price,
     pool_price_bound,
     pool_price_can_rise,
-    pool_quote_exact,
-    pool_reserves,
-    pool_slope,
+)
+from mevfast._slopes cimport (
+    FORESEEN,
+    bent,
+    best_point,
+    bracket,
+    foresee,
+    point,
+    start_bracket,
+    survey,
 )
 from mevfast._stairs cimport (
     ENOUGH,
@@ -57,12 +64,7 @@ from mevfast._stairs cimport (
     units_are_little,
 )
 from mevfast._virtual cimport closed_form, compose, virtual_of, virtual_pool
-from mevfast.types cimport (
-    POOL_UNISWAP_V4,
-    QUOTE_OK,
-    pool_quote,
-    pool_state,
-)
+from mevfast.types cimport POOL_UNISWAP_V4, pool_state
 from mevfast.u256 cimport (
     u256,
     u256_add,
@@ -77,12 +79,7 @@ from mevfast.u256 cimport (
 
 cdef uint32_t MAX_STEPS = 96
 cdef uint32_t REFINE_STEPS = 6
-cdef uint32_t FORESEEN = 6           # secant steps by slopes alone,
-cdef uint32_t STRIDES = 4            # over so many parts of the way to the first
 cdef uint32_t SECANT_STEPS = 32      # after these, plain bisection
-cdef enum:
-    GRID = 12                        # points of the look before a climb,
-cdef double GRID_RATIO = 3.0         # each so many times the one before
 # Of the distance between the margin and the optimum; profit falls short by its square.
 cdef double COARSE = 1e-5
 cdef double FINE = 0.5               # of pace.enough: what the finish still climbs for
@@ -99,19 +96,6 @@ cdef int chain_quote(const pool_state **pools, const swap_way *ways, uint32_t n,
 
 
 # ---- climbing ----
-
-cdef struct bracket:
-    double low, g_low            # profit still grows here
-    double high, g_high          # and falls here; infinity where nothing is known yet
-    double before, g_before      # the low end before this one
-    double scale                 # |g| at the first low end
-    int side                     # end that moved last: -1 low, 1 high
-
-
-cdef inline double bent(double slope, double target) noexcept nogil:
-    """Below 0 where the cycle's price is above the target, 0 at the optimum."""
-    return 1.0 / sqrt(slope / target) - 1.0 if slope > 0.0 else INFINITY
-
 
 cdef double next_guess(bracket *b, uint32_t step) noexcept nogil:
     """Secant where both ends are known, with the Illinois rule against a stuck end."""
@@ -140,168 +124,6 @@ cdef void narrow(bracket *b, double x, double g) noexcept nogil:
         if b.side > 0:
             b.g_low *= 0.5
         b.side = 1
-
-
-cdef void start_bracket(bracket *b, double g_start) noexcept nogil:
-    b.low, b.g_low, b.before, b.g_before, b.side = 0.0, g_start, 0.0, g_start, 0
-    b.high = b.g_high = INFINITY
-    b.scale = fabs(g_start)
-
-
-cdef double widest(const cycle *c) noexcept nogil:
-    """An input that is as much as some pool on the way holds, by prices that are at least paid."""
-    cdef double worth = 1.0, least = INFINITY, reserve_in, reserve_out, price
-    cdef virtual_pool now, deepest
-    cdef uint32_t i
-    for i in range(c.n):
-        virtual_of(c.pools[i], c.ways[i], &now, &deepest)
-        pool_reserves(c.pools[i], c.ways[i].token_in, c.ways[i].token_out, &reserve_in,
-                      &reserve_out)
-        reserve_in = fmax(reserve_in, deepest.reserve_in)
-        price = pool_price_bound(c.pools[i], c.ways[i].token_in, c.ways[i].token_out)
-        if reserve_in > 0.0 and worth > 0.0:
-            least = fmin(least, reserve_in / worth)
-        if price > 0.0:
-            worth *= price
-    return least if least < INFINITY else 1e18
-
-
-cdef struct point:
-    double amount[CYCLE_HOPS + 1]  # along the way
-    double slope[CYCLE_HOPS]
-
-
-cdef bint follow(const cycle *c, const point *before, point *at) noexcept nogil:
-    """Fills a point whose input is given: whether all pools serve it.
-
-    Where a quote costs much, from the point before: by the mean of the slopes there and here.
-    """
-    cdef const pool_state *s
-    cdef swap_way way
-    cdef pool_quote q
-    cdef u256 amount, out
-    cdef double step
-    cdef uint32_t i, turn
-    for i in range(c.n):
-        s, way = c.pools[i], c.ways[i]
-        if u256_from_double(&amount, at.amount[i]) != 0:
-            return False
-        if s.kind <= POOL_UNISWAP_V4:
-            if pool_quote_exact(s, way.token_in, way.token_out, True, &amount, &q) != QUOTE_OK \
-                    or not u256_eq(&q.amount_in, &amount):
-                return False
-            at.amount[i + 1] = u256_to_double(&q.amount_out)
-            at.slope[i] = pool_slope(s, way.token_in, way.token_out, &amount, &q.amount_out,
-                                     q.price_after)
-        else:
-            step = at.amount[i] - before.amount[i]
-            at.slope[i] = before.slope[i]
-            for turn in range(3):
-                at.amount[i + 1] = before.amount[i + 1] \
-                    + 0.5 * (before.slope[i] + at.slope[i]) * step
-                if u256_from_double(&out, at.amount[i + 1]) != 0:
-                    return False
-                at.slope[i] = pool_slope(s, way.token_in, way.token_out, &amount, &out, 0.0)
-        if not at.slope[i] > 0.0:
-            return False
-    return True
-
-
-cdef void best_point(const cycle *c, point *at) noexcept nogil:
-    """That of the best input so far."""
-    cdef tangent here
-    cdef uint32_t k
-    tangent_of(c, &here)
-    at.amount[0] = u256_to_double(&c.best.amount[0])
-    for k in range(c.n):
-        at.amount[k + 1] = u256_to_double(&c.best.amount[k + 1])
-        at.slope[k] = here.slope[k]
-
-
-cdef double foresee(const cycle *c, const bracket *b, const point *known, double x,
-                    double tolerance) noexcept nogil:
-    """Where profit peaks by the slopes alone, from a known point: a secant from x, or x itself where
-    that leaves the bracket. For pools of which one quote costs as much as many slopes."""
-    cdef double slope = 1.0, g, g_before, x_before = known.amount[0], x_next
-    cdef point at, base = known[0]
-    cdef uint32_t turn, k
-    for k in range(1, STRIDES):  # what is between known amounts is not read off two slopes alone
-        at.amount[0] = known.amount[0] + (x - known.amount[0]) * k / STRIDES
-        if not follow(c, &base, &at):
-            return x
-        base = at
-    for k in range(c.n):
-        slope *= known.slope[k]
-    g_before = bent(slope, c.target)
-    for turn in range(FORESEEN):
-        at.amount[0] = x
-        if not follow(c, &base, &at):
-            return x
-        slope = 1.0
-        for k in range(c.n):
-            slope *= at.slope[k]
-        g = bent(slope, c.target)
-        if not fabs(g) > 0.1 * tolerance * b.scale or not g < INFINITY or g == g_before:
-            return x
-        x_next = x - g * (x - x_before) / (g - g_before)
-        if not b.low < x_next < b.high or not x_next < 8.0 * x:
-            return x
-        x_before, g_before, x = x, g, x_next
-    return x
-
-
-cdef int survey(const cycle *c, const point *start, bracket *b) noexcept nogil:
-    """A look at a grid of inputs, for cycles whose price need not fall from the start, at no input.
-
-    Fills b with what lies about the grid's best point, or where none pays about the largest one
-    beyond which profit still grows. Returns 0, 1 with nothing in sight, -1 where all is refused.
-    """
-    cdef double x[GRID]
-    cdef double g[GRID]
-    cdef point at, before = start[0]
-    cdef double slope, profit, most = 0.0
-    cdef uint32_t k
-    cdef int i, best = -1, growing = -1, served = 0
-    x[GRID - 1] = fmin(widest(c), u256_to_double(c.cap))
-    for i in range(GRID - 2, -1, -1):
-        x[i] = x[i + 1] / GRID_RATIO
-    for i in range(GRID):
-        g[i] = INFINITY
-        at.amount[0] = x[i]
-        if x[i] < 1.0 or not follow(c, &before, &at):
-            continue
-        before = at
-        served += 1
-        slope = 1.0
-        for k in range(c.n):
-            slope *= at.slope[k]
-        g[i] = bent(slope, c.target)
-        profit = at.amount[c.n] - c.target * x[i]
-        if profit > most:
-            best, most = i, profit
-        if g[i] < 0.0:
-            growing = i
-    if best < 0:
-        best = growing
-    if best < 0:
-        return 1 if served else -1
-    surround(b, x, g, best)
-    return 0
-
-
-cdef void surround(bracket *b, const double *x, const double *g, int best) noexcept nogil:
-    """The bracket about a point of the grid."""
-    start_bracket(b, -fmax(fabs(g[best]), 1e-9))
-    if g[best] < 0.0:
-        b.low = b.before = x[best]
-        if best + 1 < GRID and not g[best + 1] < 0.0:
-            b.high, b.g_high = x[best + 1], g[best + 1]
-        return
-    b.high, b.g_high = x[best], g[best]
-    if best > 0:
-        b.low = b.before = x[best - 1]
-        if g[best - 1] < 0.0:
-            b.g_low = b.g_before = g[best - 1]
 
 
 cdef void distrust(bracket *b, double x, double g) noexcept nogil:

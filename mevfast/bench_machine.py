@@ -37,7 +37,7 @@ LONG_TAIL = 4.0
 """p99.9 over p50, beyond which something else has the core now and then."""
 SLOW_CLOCK_NS = 60
 LOST_CACHE = 1.5
-"""How much longer lines of the second-level cache may take after the core did nothing for a while."""
+"""How much longer lines of the second-level cache may take after the core did nothing for 1 ms."""
 
 
 def _read(path: str | Path) -> str | None:
@@ -269,9 +269,9 @@ def _kernel(result: dict[str, Any]) -> list[str]:
     if later > LOST_CACHE * at_once:
         lines.append(
             f"What lay in the core's second-level cache was gone after 1 ms in which nothing ran: "
-            f"256 lines took {duration(later)} (p50), {duration(at_once)} before. Something else uses "
-            "the same core, mostly a neighbour on the host, and all but the signature waits for "
-            "memory in its stead: only a whole core of your own helps."
+            f"256 lines took {duration(later)} (p50), {duration(at_once)} before. Something else "
+            "uses the same core, mostly a neighbour on the host, and all but the signature waits "
+            "for memory instead: only a whole core of your own helps."
         )
     if m.get("stolen", 0) > STOLEN:
         lines.append(

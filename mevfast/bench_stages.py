@@ -47,8 +47,8 @@ WAY = (
 """Where the time of one `frame_to_signed` goes, by the core's own stamps: samples `way_*`."""
 BUT_SIGNATURE = "way_but_signature"
 PORTION = 25
-"""Reads that the plain core takes one after the other before its limit, its timed twin and the peers
-follow: an engine has no twin on its core, and no interpreter, that empties the caches for it."""
+"""Reads that the plain core takes one after the other before its limit, its timed twin and the
+peers follow: an engine has no twin on its core, and no interpreter, that empties the caches."""
 SUFFIXES = {"recorded": "", "made_200": "_200", "made_2000": "_2000", "made_20000": "_20000"}
 """What a stream's name adds to those of its stages."""
 
@@ -170,9 +170,9 @@ def signer() -> Signer:
 class Player:
     """A stream that is replayed over and over, a part of it in each round.
 
-    A PORTION of reads goes through a plain core; as many bare signatures follow, then the same reads
-    go through a core that is timed by stage, and to the peers: whatever the machine does to one, it
-    does to all.
+    A PORTION of reads goes through a plain core; as many bare signatures follow, then the same
+    reads go through a core that is timed by stage, and to the peers: whatever the machine does to
+    one, it does to all.
     """
 
     def __init__(self, stream: Stream) -> None:

@@ -388,8 +388,8 @@ def _swap_v3(
 ) -> tuple[dict[str, Any], list[int]]:
     """The same in a V3 pool: amounts and state after as the contract would log them.
 
-    Away from the first price for an exact input, as seven of eight swaps on chain are; back to it by a
-    price limit, for the pool is to be as it was.
+    Away from the first price for an exact input, as seven of eight swaps on chain are; back to it
+    by a price limit, for the pool is to be as it was.
     """
     origin = pool.state["sqrt_price_x96"]
     root = math.sqrt(factor)

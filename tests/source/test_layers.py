@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
     {"mevfast._mapping"},
     {"mevfast._slots", "mevfast._chain"},
     {"mevfast._stairs", "mevfast._virtual"},
+    {"mevfast._slopes"},
     {"mevfast._size"},
     {"mevfast._events"},
     {"mevfast._cache"},

@@ -164,7 +164,7 @@ def test_lines_of_the_cache_are_read_at_once_and_later() -> None:
     start = time.monotonic_ns()
     at_once, later = zip(*(probe.sample(200_000) for _ in range(20)), strict=True)
     assert time.monotonic_ns() - start > 20 * 200_000
-    assert 0 < min(at_once) and 0 < min(later)
+    assert min(at_once) > 0 and min(later) > 0
 
 
 def test_the_peers_do_the_same_work(recorded: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
