@@ -343,7 +343,7 @@ cdef class TimedCore(Core):
 
     `decode` (a log's bytes to its struct), `apply` (struct to table and graph, with what the audit
     keeps), `head` (decoded and taken in), `search` (edge scan of all pools touched), `size` (sizing,
-    funding, ranking, where the scan found something), `encode` (calldata, transaction, both hashes, request: give it a Signer from
+    funding, ranking, where the scan found something), `encode` (calldata, transaction, digest, request: give it a Signer from
     `blank_signer` and the signature is not among them).
     """
 
