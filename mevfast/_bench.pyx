@@ -548,7 +548,7 @@ cdef class Peers:
 
 
 cdef enum:
-    CACHE_LINES = 4096       # 256 KB: more than a first-level cache holds, less than a second-level one
+    CACHE_LINES = 4096       # 256 KB: more than a first-level cache holds, no more than a second-level one
     CACHE_STEPS = 256        # lines timed at once
     CACHE_LINE = 64          # bytes
     CACHE_STRIDE = 1741      # lines from one to the next; prime, and longer than prefetchers look

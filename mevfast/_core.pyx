@@ -115,7 +115,7 @@ cdef class Core(Feed):
             self.arrived = at
         if self.head_moved:
             self.head_ns = stage_clock_ns() - stage_ns(self.log, at - self.arrived)
-        # 0.2 us a V2 swap, 0.5 to 1.5 one of V3; what contradicts our quotes must not be traded on.
+        # 0.2 us a V2 swap, 0.2 to 1 one of V3; what contradicts our quotes must not be traded on.
         if self.live:
             self.audit.doubts_logs = self.doubts_logs
             self.audit.run()

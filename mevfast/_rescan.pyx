@@ -21,6 +21,7 @@ from mevfast._slots cimport (
     chunk_take,
     kind_is_concentrated,
     kind_wide_bytes,
+    pool_slot,
     seq_read_begin,
     slot_body,
     table_read,
@@ -172,9 +173,12 @@ cdef class Rescan:
 
     cdef bint take(self, uint32_t slot) noexcept nogil:
         """Puts what was read into the copy, in the room that the slot has there or in new one."""
-        cdef slot_body *to = &self.copy.t.slots[slot].body
+        cdef pool_slot *held = &self.copy.t.slots[slot]
+        cdef slot_body *to = &held.body
         cdef size_t bytes = spread_bytes(&self.body), units
         cdef uint32_t chunk, rank
+        # What the search knows of a slot it knows by this; nobody else reads the copy.
+        held.sequence += 2
         chunk_of(to, &chunk, &rank)
         units = (bytes + sizeof(v3_tick) - 1) // sizeof(v3_tick)
         if chunk != TABLE_NO_CHUNK and chunk_class_of(units) > rank:

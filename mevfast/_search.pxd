@@ -46,8 +46,8 @@ cdef class Search(Scan):
     cdef swap_plan scratch
     cdef bint unhurried           # Python asks: sizes are taken to the last unit
     cdef uint32_t next_found      # of `found`, sorted: what next_cycle takes
-    cdef pool_state states[MAX_HOPS]        # of the cycle that was looked at last, borrowed
-    cdef uint32_t loaded[MAX_HOPS]          # whose; NO_SLOT where the table has changed since
+    cdef pool_state states[MAX_HOPS]        # of the cycle looked at last: from `unload` to a write
+    cdef uint32_t loaded[MAX_HOPS]          # whose; NO_SLOT: none
     cdef const pool_state *pools[MAX_HOPS]  # `states`
     cdef swap_way ways[MAX_HOPS]
     cdef advanced_pool *advances  # what `advanced` points to while plans are looked beyond

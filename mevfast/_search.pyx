@@ -89,8 +89,7 @@ cdef class Search(Scan):
         self.settings.max_sized = 64
         self.settings.max_plans = 4
         self.settings.allowed[<int>FUNDING_FLASH_SWAP] = True
-        for i in range(MAX_HOPS):
-            self.pools[i] = &self.states[i]
+        self.unload()
 
     def __dealloc__(self):
         free(self.lenders)
@@ -320,7 +319,7 @@ cdef class Search(Scan):
         """Forgets `states`: the table may have changed."""
         cdef uint32_t i
         for i in range(MAX_HOPS):
-            self.loaded[i] = NO_SLOT
+            self.loaded[i], self.pools[i] = NO_SLOT, &self.states[i]
 
     cdef void load(self, uint32_t i, uint32_t slot, uint8_t index_in, uint8_t index_out) noexcept nogil:
         """Puts a swap's pool and way in place i, where the pool is not there already."""
@@ -354,8 +353,8 @@ cdef class Search(Scan):
                 return False
             t = &self.lenders[token]
             cap[0] = t.available[funding]
-        if t == NULL or not u256_fits_u128(cap):
-            u256_from_u128(cap, u128_make(~<uint64_t>0, ~<uint64_t>0))  # the executor's calldata holds no more
+        if t == NULL or not u256_fits_u128(cap):  # more than the executor's calldata holds
+            u256_from_u128(cap, u128_make(~<uint64_t>0, ~<uint64_t>0))
         if self.settings.max_input > 0.0 and u256_from_double(
                 &limit, self.settings.max_input * self.price_in_base(token)) == 0 \
                 and u256_lt(&limit, cap):
@@ -425,7 +424,7 @@ cdef class Search(Scan):
             return <int>DROP_BELOW_MINIMUM
         plan.min_profit = plan.profit if u256_lt(&plan.profit, &floor) else floor
         if not u256_fits_u128(&plan.min_profit):
-            return <int>DROP_REFUSED_QUOTE  # as above
+            return <int>DROP_BELOW_MINIMUM  # nor does it hold that
         net[0] = best
         return -1
 

@@ -56,6 +56,7 @@ from mevfast._slopes cimport (
 from mevfast._stairs cimport (
     ENOUGH,
     ENOUGH_UNITS,
+    HURRIED_ENOUGH,
     certain,
     climb_stairs,
     is_costly,
@@ -135,13 +136,14 @@ cdef void distrust(bracket *b, double x, double g) noexcept nogil:
         b.low, b.g_low = 0.0, -b.scale
 
 
-cdef void compose_cycle(const cycle *c, virtual_pool *stand_in, virtual_pool *whole) noexcept nogil:
-    """The cycle's swaps as through constant products, each in stand_in[0..n), and as one."""
+cdef void compose_chain(const pool_state **pools, const swap_way *ways, uint32_t n,
+                        virtual_pool *stand_in, virtual_pool *whole) noexcept nogil:
+    """Swaps as through constant products, each in stand_in[0..n), and as one, as the scan has it."""
     cdef virtual_pool deepest
     cdef uint32_t i
-    for i in range(c.n):
-        virtual_of(c.pools[i], c.ways[i], &stand_in[i], &deepest)
-    compose(stand_in, c.n, whole)
+    for i in range(n):
+        virtual_of(pools[i], ways[i], &stand_in[i], &deepest)
+    compose(stand_in, n, whole)
 
 
 cdef bint is_plain(const cycle *c) noexcept nogil:
@@ -160,7 +162,7 @@ cdef int climb(cycle *c, double tolerance, const virtual_pool *whole) noexcept n
     as one, NULL where that is not at hand.
     """
     cdef double limit = u256_to_double(c.cap), margin = 1.0, most = 1.0
-    cdef double x, g, slope, unused
+    cdef double x, g, slope, gain, unused
     cdef virtual_pool stand_in[CYCLE_HOPS]
     cdef virtual_pool composed
     cdef bracket b
@@ -192,7 +194,7 @@ cdef int climb(cycle *c, double tolerance, const virtual_pool *whole) noexcept n
     else:
         start_bracket(&b, bent(margin, c.target))
         if whole == NULL:
-            compose_cycle(c, stand_in, &composed)
+            compose_chain(c.pools, c.ways, c.n, stand_in, &composed)
             whole = &composed
         x = closed_form(whole, c.target, &unused)
     for step in range(MAX_STEPS):
@@ -216,7 +218,10 @@ cdef int climb(cycle *c, double tolerance, const virtual_pool *whole) noexcept n
             served += 1
             g = bent(slope, c.target)
         if fabs(g) <= tolerance * b.scale:
-            c.best.finished = u256_eq(&c.best.amount[0], &amount)
+            # what the curve still promises, as `refine` has it: no finish in a hurry goes for less
+            gain = 0.5 * fabs(slope - c.target) * x * fabs(g) / b.scale
+            c.best.finished = u256_eq(&c.best.amount[0], &amount) \
+                and gain <= FINE * HURRIED_ENOUGH * u256_to_double(&c.best.profit)
             break
         if g < 0.0 and x >= limit:
             break
@@ -293,7 +298,6 @@ cdef int size_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
         status = size_pairs(&c, hops)
     if status < 0:
         status = climb(&c, COARSE, whole)
-        # what the curve still promises is 1e-10 of the profit then: no finish in a hurry goes for it
         best.finished = best.finished and hurried and is_plain(&c) and units_are_little(&c)
         if u256_is_zero(&best.profit) and rescue(&c, hurried):
             status = 0
@@ -308,7 +312,7 @@ cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
     cdef tangent at
     cdef double x, profit, amount, coarsest = 1.0
     cdef uint32_t i
-    compose_cycle(c, stand_in, &whole)
+    compose_chain(c.pools, c.ways, c.n, stand_in, &whole)
     x = closed_form(&whole, c.target, &profit)
     x = fmin(x, u256_to_double(c.cap))
     amount = x
@@ -331,7 +335,7 @@ cdef bint rescue(cycle *c, bint hurried) noexcept nogil:
 cdef int finish_cycle(const pool_state **pools, const swap_way *ways, uint32_t n,
                       const lender_fee *fee, const u256 *cap, bint hurried,
                       sized_cycle *best) noexcept nogil:
-    """Takes what size_cycle found, of which it reads all but quotes, to the integer optimum.
+    """Takes what size_cycle found, of which it needs amounts, prices and profit, to the integer optimum.
 
     Up to 1e-9 of the profit, and where a unit is more than that, to the unit unless the noise of
     two coarse tokens takes more quotes than are spent on it. Where it is hurried, for some
@@ -448,22 +452,28 @@ def size(list pools, list ways, *, cap=(1 << 255) - 1, lender=(0, 0, False), bin
 
     `ways` are (token_in, token_out), indices into each pool's own tokens. `lender` is (numerator,
     denominator, half_up): its fee, rounded up unless half_up; denominator 0 for none. `hurried` as
-    where a transaction is waiting: units of the tokens on the way may be missed. Returns (amounts,
-    profit, quotes): the amount into each pool and out of the last, what is left of that after input
-    and fee, and the exact quotes it took. None where no input pays or every pool refuses.
+    the search does where a transaction is waiting: units of the tokens on the way may be missed.
+    Returns (amounts, profit, quotes): the amount into each pool and out of the last, what is left of
+    that after input and fee, and the exact quotes it took. None where no input pays or every pool
+    refuses.
     """
     cdef const pool_state *states[CYCLE_HOPS]
     cdef swap_way way[CYCLE_HOPS]
     cdef lender_fee fee
     cdef u256 most
+    cdef virtual_pool stand_in[CYCLE_HOPS]
+    cdef virtual_pool whole
     cdef sized_cycle best
     cdef uint32_t n = load_chain(states, way, pools, ways), i
     lender_from(&fee, lender)
     u256_from_pyint(&most, cap)
+    compose_chain(states, way, n, stand_in, &whole)
     if u256_is_zero(&most)  \
-            or size_cycle(states, way, n, &fee, &most, hurried, NULL, &best) != 0 \
-            or finish_cycle(states, way, n, &fee, &most, hurried, &best) != 0:
+            or size_cycle(states, way, n, &fee, &most, hurried, &whole if hurried else NULL,
+                          &best) != 0:
         return None
+    if not best.finished or not hurried:
+        finish_cycle(states, way, n, &fee, &most, hurried, &best)
     return ([u256_to_pyint(&best.amount[i]) for i in range(n + 1)], u256_to_pyint(&best.profit),
             best.quotes)
 
@@ -487,6 +497,8 @@ def time_sizes(list pools, list ways, count, *, bint finish=True, bint hurried=F
     cdef swap_way way[CYCLE_HOPS]
     cdef lender_fee fee
     cdef u256 most
+    cdef virtual_pool stand_in[CYCLE_HOPS]
+    cdef virtual_pool whole
     cdef sized_cycle best
     cdef uint32_t n = load_chain(states, way, pools, ways)
     cdef long k, times = count
@@ -494,9 +506,11 @@ def time_sizes(list pools, list ways, count, *, bint finish=True, bint hurried=F
     memset(&fee, 0, sizeof(fee))
     u256_from_pyint(&most, (1 << 255) - 1)
     with nogil:
+        compose_chain(states, way, n, stand_in, &whole)
         start = clock()
         for k in range(times):
-            if size_cycle(states, way, n, &fee, &most, hurried, NULL, &best) == 0 and finish:
+            if size_cycle(states, way, n, &fee, &most, hurried, &whole if hurried else NULL,
+                          &best) == 0 and finish and not (hurried and best.finished):
                 finish_cycle(states, way, n, &fee, &most, hurried, &best)
         start = clock() - start
     return <double>start / CLOCKS_PER_SEC

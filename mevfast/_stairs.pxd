@@ -6,6 +6,7 @@ from mevfast.types cimport pool_state
 cdef bint is_costly(const pool_state *s) noexcept nogil
 cdef void set_pace(cycle *c, bint hurried) noexcept nogil
 cdef double ENOUGH, ENOUGH_UNITS    # of an unhurried pace
+cdef double HURRIED_ENOUGH          # and of a hurried one
 
 cdef bint certain(const cycle *c) noexcept nogil
 cdef bint units_are_little(const cycle *c) noexcept nogil

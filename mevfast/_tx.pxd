@@ -73,7 +73,7 @@ cdef class Signer:
 cdef int signer_sign(Signer signer, const uint8_t *digest32, uint8_t *out64, int *recid) noexcept nogil
 
 # The executor's calldata for a plan; -1 where cap is below EXECUTE_CALLDATA or the plan is none (2-4
-# hops, pools of known kind, fees of at most 24 bits, known funding, amounts of at most 128 bits).
+# hops, pools of known kind, fees of at most 24 bits, known funding, input and least profit of 128).
 cdef Py_ssize_t encode_execute(const swap_plan *plan, uint8_t *out, size_t cap) noexcept nogil
 
 # The raw signed type-2 transaction and its hash; -1 where cap < n + TX_OVERHEAD or signing failed.

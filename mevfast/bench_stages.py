@@ -201,6 +201,7 @@ class Player:
         done = 0
         while done < least or time.monotonic() < until:
             if self.at == len(self.stream.reads):
+                self._drain(run)
                 self._end()
                 self._begin()
             portion = self.stream.reads[self.at : self.at + PORTION]
@@ -216,6 +217,10 @@ class Player:
         for name, values in self.way.items():
             run.samples[name] += values
             values.clear()
+        self._drain(run)
+
+    def _drain(self, run: Run) -> None:
+        """What the timed core has noted so far."""
         for name, values in self.timed.samples().items():
             run.add(name + self.suffix, values)
             values.clear()

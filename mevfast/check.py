@@ -215,7 +215,7 @@ async def _executor(rpc: Rpc, config: Config, address: str | None) -> _Found:
     if not code:
         yield "FAIL", f"no contract at {executor}; deploy it, or correct executor.address"
         return
-    if not is_instance(code, artifacts.load("Executor").bytecode):
+    if not artifacts.is_instance(code, artifacts.load("Executor").bytecode):
         yield "FAIL", f"{executor} is another contract or version; deploy it again"
         return
     yield "ok", f"{executor} is this version's"
@@ -287,27 +287,3 @@ async def _read(rpc: Rpc, address: str, signature: str, *arguments: int) -> int 
 async def _read_address(rpc: Rpc, address: str, signature: str) -> str | None:
     word = await _read(rpc, address, signature)
     return None if word is None else to_checksum_address(f"0x{word:040x}")
-
-
-PUSH32 = 0x7F
-
-
-def is_instance(code: bytes, creation: bytes) -> bool:
-    """Say whether `code` on the chain was deployed by `creation`, immutables left open.
-
-    Creation code ends with the code it deploys, in which a PUSH32 of zero holds the place of each
-    immutable value (Solidity documentation, Contracts, Immutable).
-    """
-    template = creation[len(creation) - len(code) :]
-    if not code or len(template) != len(code):
-        return False
-    place = 0
-    while place < len(code):
-        opcode = template[place]
-        width = opcode - PUSH32 + 32 if PUSH32 - 31 <= opcode <= PUSH32 else 0
-        end = place + 1 + width
-        immutable = opcode == PUSH32 and not any(template[place + 1 : end])
-        if code[place] != opcode or (not immutable and code[place:end] != template[place:end]):
-            return False
-        place = end
-    return True

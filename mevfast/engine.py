@@ -25,6 +25,7 @@ from mevfast.chain.rpc import FIRST_HOT_ID, Rpc, check_chain_id, shown_url
 from mevfast.config import Config
 from mevfast.dex import market
 from mevfast.errors import NodeError, RpcError
+from mevfast.execution import artifacts
 from mevfast.execution.gas import GAS_FUNDING, GAS_HOPS
 from mevfast.execution.lenders import read_terms
 from mevfast.execution.risk import RiskGate
@@ -369,6 +370,11 @@ class Engine:
             raise NodeError(
                 f"executor.address: expected a contract at {self.executor}, the chain has none; "
                 "deploy it with `python -m mevfast deploy` or correct the address"
+            )
+        if not artifacts.is_instance(bytes.fromhex(code[2:]), artifacts.load("Executor").bytecode):
+            raise NodeError(
+                f"executor.address: expected this version's executor at {self.executor}, was "
+                "another contract or version; deploy it again with `python -m mevfast deploy`"
             )
 
     async def _refresh(self, rpc: Rpc) -> None:

@@ -32,6 +32,8 @@ TOKENS_PER_CALL = 250
 MAX_TICK = 887272
 """Of TickMath: ticks lie within -MAX_TICK and MAX_TICK."""
 
+PUSH32 = 0x7F
+
 _PAIR = "(address,address,uint112,uint112)"
 _TOKEN = "(bool,uint8,bytes32)"
 
@@ -267,3 +269,24 @@ def _decode(reader: str, types: Sequence[str], answer: bytes) -> tuple[Any, ...]
             f"{reader}: expected {', '.join(types)}, was {len(answer)} bytes: {error}: "
             "does the node run eth_call without a `to`?"
         ) from error
+
+
+def is_instance(code: bytes, creation: bytes) -> bool:
+    """Say whether `code` on the chain was deployed by `creation`, immutables left open.
+
+    Creation code ends with the code it deploys, in which a PUSH32 of zero holds the place of each
+    immutable value (Solidity documentation, Contracts, Immutable).
+    """
+    template = creation[len(creation) - len(code) :]
+    if not code or len(template) != len(code):
+        return False
+    place = 0
+    while place < len(code):
+        opcode = template[place]
+        width = opcode - PUSH32 + 32 if PUSH32 - 31 <= opcode <= PUSH32 else 0
+        end = place + 1 + width
+        immutable = opcode == PUSH32 and not any(template[place + 1 : end])
+        if code[place] != opcode or (not immutable and code[place:end] != template[place:end]):
+            return False
+        place = end
+    return True

@@ -27,7 +27,7 @@ enum stage {
     STAGE_SEARCH,          /* the edge scan of all pools touched */
     STAGE_SIZE,            /* sizes, funding, ranking, where the scan found something */
     STAGE_PLAN,            /* one plan to calldata */
-    STAGE_SIGN,            /* calldata to the signed transaction and its hash */
+    STAGE_SIGN,            /* calldata to the signed transaction */
     STAGE_SEND,            /* the request around it, and the call that writes it to the socket */
     STAGE_FRAME_TO_SIGNED, /* a read's first frame handed over, until a request can be written */
     STAGE_RECEIPT,         /* a request written, until its receipt is in */

@@ -105,8 +105,8 @@ def test_corrected_p_values_are_those_of_the_textbook() -> None:
         (None, "No such file"),
         (b"{", "expected a result of the bench"),
         (b"[]", "was none"),
-        (b'{"format": "mevfast-bench/1"}', r"expected the format .*/2, was mevfast-bench/1"),
-        (b'{"format": "mevfast-bench/2", "rounds": {}}', "expected `rounds`"),
+        (b'{"format": "mevfast-bench/1"}', r"expected the format .*/3, was mevfast-bench/1"),
+        (b'{"format": "mevfast-bench/3", "rounds": {}}', "expected `rounds`"),
     ],
 )
 def test_a_file_of_another_format_is_refused(

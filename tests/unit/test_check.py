@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mevfast import check, cli
-from mevfast.check import is_instance
+from mevfast.execution.artifacts import is_instance
 
 ADDRESS = "0x82aF49447D8a07e3bd95BD0d56f35241523fBab1"
 # A published test key (anvil's first account), never to be funded.

@@ -52,6 +52,45 @@ def test_it_follows_pools_of_every_kind_that_come_change_and_go() -> None:
     assert rescan.unread == 0
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_later_look_knows_no_more_of_the_earlier_one(seed: int) -> None:
+    """Depths that the search has once worked out must not outlive the states they are of."""
+    pools = market.random_market(seed, noise=0.01)
+    search = search_of(pools)
+    used = Rescan(search)
+    used.look(10**7)
+    table, chance = search.table, Random(seed)
+    for slot in table.slots():
+        fields = table.read(slot)
+        if fields["kind"] == "uniswap_v2":
+            for name in ("reserve0", "reserve1"):
+                fields[name] = int(fields[name] * chance.uniform(0.9, 1.1))
+            state = {name: fields[name] for name in ("reserve0", "reserve1", "fee_pips")}
+            table.put(fields["id"], fields["kind"], list(fields["tokens"]), state, 2)
+            search.refresh_pool(slot)
+        elif chance.random() < 0.5:
+            table.mark_stale(slot)
+    assert used.look(10**7) == Rescan(search).look(10**7)
+
+
+def test_a_plan_through_pools_that_moved_since_is_found() -> None:
+    def pool(price: float) -> market.Pool:
+        return market.v3_pool((0, 1), price, [(-6000, 6000, 10**22)], 500, 10)
+
+    search = search_of([pool(price) for price in (1.00, 0.909, 1.05, 1.20)])
+    search.configure(max_hops=2, max_plans=16, max_sized=1024)
+    rescan = Rescan(search)
+    assert rescan.look()
+    for slot in (1, 3):
+        search.table.mark_stale(slot)
+        search.refresh_pool(slot)
+    search.add_pool(
+        search.table.put(pool_address(0), "uniswap_v3", [token(0), token(1)], pool(1.30), 2)
+    )
+    (plan,) = search.find()
+    assert rescan.look() == [hop["pool"] for hop in plan["hops"]]
+
+
 def test_a_pool_that_is_searched_only_later_is_not_forgotten() -> None:
     pools = market.random_market(3, noise=0.01)
     search = search_of(pools)
