@@ -365,13 +365,19 @@ class Engine:
             raise rpc.failure
 
     async def _check_executor(self, rpc: Rpc) -> None:
-        code = await rpc.request("eth_getCode", [self.executor, "latest"])
-        if code in ("0x", ""):
+        answer = await rpc.request("eth_getCode", [self.executor, "latest"])
+        try:
+            code = bytes.fromhex(answer.removeprefix("0x"))
+        except (AttributeError, ValueError) as error:
+            raise NodeError(
+                f"{self.config.node.shown_url}: eth_getCode: expected hex, was {answer!r:.60}"
+            ) from error
+        if not code:
             raise NodeError(
                 f"executor.address: expected a contract at {self.executor}, the chain has none; "
                 "deploy it with `python -m mevfast deploy` or correct the address"
             )
-        if not artifacts.is_instance(bytes.fromhex(code[2:]), artifacts.load("Executor").bytecode):
+        if not artifacts.is_instance(code, artifacts.load("Executor").bytecode):
             raise NodeError(
                 f"executor.address: expected this version's executor at {self.executor}, was "
                 "another contract or version; deploy it again with `python -m mevfast deploy`"

@@ -9,10 +9,12 @@ import pytest
 
 from mevfast import config as settings
 from mevfast._slots import TableReader
+from mevfast._tx import Signer
 from mevfast.chain import busy
+from mevfast.chain.rpc import Rpc
 from mevfast.devnet.node import DEV_ACCOUNTS
 from mevfast.engine import Engine
-from mevfast.errors import RpcError
+from mevfast.errors import NodeError, RpcError
 from tests.adversity.proxy import Proxy
 from tests.chain.engine_stage import (
     SUSHI,
@@ -71,6 +73,21 @@ async def test_one_gap_is_one_trade_exact_to_the_wei(stage: Stage) -> None:
         assert receipt["to"].lower() == config.executor_address.lower()
         assert engine.core.audit.n_checks >= 3  # the trader's swap and both hops of ours
         assert engine.core.audit.n_mismatches == 0
+
+
+@on_loop
+async def test_what_is_no_executor_of_this_version_is_refused_before_anything_is_sent(
+    stage: Stage,
+) -> None:
+    words = {stage.market.weth: "another contract or version", OWNER: "the chain has none"}
+    async with await Rpc.connect(stage.node.ws_url) as rpc:
+        for address, what in words.items():
+            config = engine_config(stage, executor=address)
+            engine = Engine(config, Signer(DEV_ACCOUNTS[2].key_bytes()))
+            with pytest.raises(NodeError, match=rf"executor\.address: expected .*{what}"):
+                await engine._check_executor(rpc)
+        own = Engine(engine_config(stage), Signer(DEV_ACCOUNTS[2].key_bytes()))
+        await own._check_executor(rpc)
 
 
 @on_loop
